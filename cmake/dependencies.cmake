@@ -1,0 +1,28 @@
+# Every dependency is a Debian package, found here and nowhere else. `./dev` installs them.
+find_package(Threads REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(CURL REQUIRED)
+find_package(LibArchive REQUIRED)
+find_package(SQLite3 REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(squashfs REQUIRED IMPORTED_TARGET libsquashfs1)
+pkg_check_modules(tomlplusplus REQUIRED IMPORTED_TARGET tomlplusplus)
+find_package(SQLiteCpp REQUIRED)
+find_package(CLI11 REQUIRED)
+find_path(ASIO_INCLUDE_DIR asio.hpp REQUIRED)
+
+# Standalone Asio is headers alone; compiled once, in src/base.
+add_library(asio INTERFACE)
+target_include_directories(asio SYSTEM INTERFACE ${ASIO_INCLUDE_DIR})
+target_compile_definitions(asio INTERFACE ASIO_STANDALONE ASIO_SEPARATE_COMPILATION ASIO_NO_DEPRECATED)
+target_link_libraries(asio INTERFACE Threads::Threads)
+
+if(VMETTE_TESTS)
+  find_package(GTest REQUIRED)
+endif()
+if(VMETTE_BENCH)
+  find_package(benchmark REQUIRED)
+endif()

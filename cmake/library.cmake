@@ -1,0 +1,36 @@
+# One library a folder. A folder sees only what it links, so the layers are kept by the linker.
+
+add_library(vmette_options INTERFACE)
+target_compile_options(vmette_options INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Wcast-qual -Woverloaded-virtual
+  -Wimplicit-fallthrough -Wvla -Werror -fno-omit-frame-pointer -fstack-protector-strong)
+target_compile_definitions(vmette_options INTERFACE
+  _GNU_SOURCE VMETTE_VERSION="${PROJECT_VERSION}" $<$<CONFIG:RelWithDebInfo,Release>:_FORTIFY_SOURCE=2>)
+if(VMETTE_SANITIZE)
+  target_compile_options(vmette_options INTERFACE -fsanitize=${VMETTE_SANITIZE} -fno-sanitize-recover=all)
+  target_link_options(vmette_options INTERFACE -fsanitize=${VMETTE_SANITIZE})
+endif()
+
+# vmette_library(NAME SOURCES… [LINK PUBLIC x PRIVATE y]): the library vmette_NAME of this folder.
+function(vmette_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  add_library(vmette_${name} STATIC ${ARG_SOURCES})
+  target_include_directories(vmette_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src)
+  target_link_libraries(vmette_${name} PUBLIC ${ARG_PUBLIC} PRIVATE vmette_options ${ARG_PRIVATE})
+endfunction()
+
+# vmette_test(NAME LABEL SOURCES… [LINK …] [TIMEOUT s]): one GoogleTest program, its cases found by CTest.
+# Labels: unit (no process, no network), process (helpers, loopback), vm (boots real guests).
+function(vmette_test name label)
+  cmake_parse_arguments(ARG "SERIAL" "TIMEOUT" "SOURCES;LINK" ${ARGN})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 60)
+  endif()
+  add_executable(${name} ${ARG_SOURCES})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+  target_link_libraries(${name} PRIVATE vmette_options ${ARG_LINK} GTest::gtest GTest::gmock GTest::gtest_main)
+  include(GoogleTest)
+  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60
+    PROPERTIES LABELS ${label} TIMEOUT ${ARG_TIMEOUT} RUN_SERIAL ${ARG_SERIAL}
+    ENVIRONMENT "VMETTE_BINARY=${PROJECT_BINARY_DIR}/vmette;VMETTE_SOURCE_DIR=${PROJECT_SOURCE_DIR};VMETTE_BUILD_DIR=${PROJECT_BINARY_DIR}")
+endfunction()

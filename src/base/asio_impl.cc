@@ -1,0 +1,2 @@
+// Standalone Asio is compiled here, once, instead of in each unit that uses it.
+#include <asio/impl/src.hpp>

@@ -1,0 +1,42 @@
+#pragma once
+/// SHA-256, as hexadecimal text.
+
+#include <array>
+#include <cstddef>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+
+namespace vmette {
+
+/// Hashes a stream piece by piece. Move-only; one use.
+class Sha256 {
+public:
+    Sha256();
+    Sha256(Sha256&&) noexcept;
+    Sha256& operator=(Sha256&&) noexcept;
+    ~Sha256();
+    void update(std::span<const std::byte> data);
+    void update(std::string_view text) { update(std::as_bytes(std::span(text))); }
+    /// 64 lower-case hexadecimal digits. Ends the hash.
+    std::string hex();
+
+private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+std::string sha256_hex(std::string_view text);
+Result<std::string> sha256_file(const std::filesystem::path& path);
+/// From the descriptor's start to its end, by pread: its position stays.
+Result<std::string> sha256_fd(int fd, std::string_view name);
+
+/// A time-sortable identifier (ULID: 48 bits of milliseconds, 80 random bits) as 26 lower-case Crockford base32
+/// digits. Source of the format: github.com/ulid/spec.
+std::string make_ulid(std::int64_t unix_ms);
+
+}  // namespace vmette

@@ -1,0 +1,132 @@
+#include "base/fd.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace vmette {
+
+Fd& Fd::operator=(Fd&& other) noexcept {
+    if (this != &other) {
+        reset();
+        fd_ = std::exchange(other.fd_, -1);
+    }
+    return *this;
+}
+
+void Fd::reset() {
+    if (fd_ >= 0) ::close(fd_);
+    fd_ = -1;
+}
+
+Result<Fd> open_file(const std::filesystem::path& path, int flags, mode_t mode) {
+    int fd = -1;
+    do {
+        fd = ::open(path.c_str(), flags | O_CLOEXEC, mode);
+    } while (fd < 0 && errno == EINTR);
+    if (fd < 0) return fail_errno("open " + path.string());
+    return Fd(fd);
+}
+
+Result<Fd> duplicate(int fd) {
+    int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (copy < 0) return fail_errno("duplicate a descriptor");
+    return Fd(copy);
+}
+
+Result<std::array<Fd, 2>> make_socketpair(bool non_blocking) {
+    int fds[2];
+    int type = SOCK_STREAM | SOCK_CLOEXEC | (non_blocking ? SOCK_NONBLOCK : 0);
+    if (::socketpair(AF_UNIX, type, 0, fds) != 0) return fail_errno("socketpair");
+    return std::array<Fd, 2>{Fd(fds[0]), Fd(fds[1])};
+}
+
+Result<std::array<Fd, 2>> make_pipe(bool non_blocking) {
+    int fds[2];
+    if (::pipe2(fds, O_CLOEXEC | (non_blocking ? O_NONBLOCK : 0)) != 0) return fail_errno("pipe");
+    return std::array<Fd, 2>{Fd(fds[0]), Fd(fds[1])};
+}
+
+Result<> set_non_blocking(int fd, bool on) {
+    int flags = ::fcntl(fd, F_GETFL);
+    if (flags < 0) return fail_errno("fcntl F_GETFL");
+    flags = on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
+    if (::fcntl(fd, F_SETFL, flags) != 0) return fail_errno("fcntl F_SETFL");
+    return {};
+}
+
+Result<std::string> read_file(const std::filesystem::path& path, std::size_t limit) {
+    VMETTE_TRY(Fd fd, open_file(path, O_RDONLY));
+    return read_all(fd.get(), limit, path.string());
+}
+
+Result<std::string> read_all(int fd, std::size_t limit, std::string_view name) {
+    std::string out;
+    std::array<char, 65536> buffer;
+    while (true) {
+        ssize_t n = ::read(fd, buffer.data(), buffer.size());
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return fail_errno(fmt::format("read {}", name));
+        if (n == 0) return out;
+        if (out.size() + static_cast<std::size_t>(n) > limit)
+            return fail(ErrorCode::bad_input, "{} is larger than {} bytes", name, limit);
+        out.append(buffer.data(), static_cast<std::size_t>(n));
+    }
+}
+
+Result<> write_all(int fd, std::span<const std::byte> data) {
+    while (!data.empty()) {
+        ssize_t n = ::write(fd, data.data(), data.size());
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return fail_errno("write");
+        data = data.subspan(static_cast<std::size_t>(n));
+    }
+    return {};
+}
+
+Result<> write_all(int fd, std::string_view text) { return write_all(fd, std::as_bytes(std::span(text))); }
+
+Result<> send_fd(int socket, int fd) {
+    char byte = 0;
+    iovec part{&byte, 1};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
+    if (::sendmsg(socket, &message, MSG_NOSIGNAL) != 1) return fail_errno("send a descriptor");
+    return {};
+}
+
+Result<Fd> receive_fd(int socket) {
+    char byte = 0;
+    iovec part{&byte, 1};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    ssize_t n = -1;
+    do {
+        n = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+    } while (n < 0 && errno == EINTR);
+    if (n < 0) return fail_errno("receive a descriptor");
+    cmsghdr* header = n == 1 ? CMSG_FIRSTHDR(&message) : nullptr;
+    if (header == nullptr || header->cmsg_type != SCM_RIGHTS || header->cmsg_len != CMSG_LEN(sizeof(int)))
+        return fail(ErrorCode::io, "the other side closed before it sent a descriptor");
+    int fd = -1;
+    std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
+    return Fd(fd);
+}
+
+}  // namespace vmette

@@ -1,0 +1,70 @@
+#pragma once
+/// From TOML files to a validated Sandbox: merge, expand, check, and say everything that is wrong at once.
+
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "manifest/sandbox.h"
+
+namespace vmette::manifest {
+
+/// A manifest file larger than this is refused before it is parsed.
+constexpr std::size_t kMaxManifestBytes = 1 << 20;
+
+/// One complaint about one place.
+struct Diagnostic {
+    std::string file;          ///< as the user named it; "--set limits.timeout=2x" for a flag
+    std::uint32_t line = 0;    ///< from 1; 0: no place in a file
+    std::uint32_t column = 0;  ///< from 1, in code points
+    std::string source_line;   ///< that line, made harmless and cut to the screen
+    std::string message;       ///< what is wrong, what was expected, the nearest name
+    bool operator==(const Diagnostic&) const = default;
+};
+
+/// "file:line:column: error: message", the line, and a caret below the column; all diagnostics, a blank line between.
+std::string render(const std::vector<Diagnostic>& diagnostics);
+
+/// What the loader is given. Plain values, so that a test needs no environment and no files.
+struct LoadRequest {
+    /// (name shown to the user, folder that relative paths start from, text), merged left to right.
+    struct Source {
+        std::string name;
+        std::filesystem::path folder;
+        std::string text;
+        bool defaults_table = false;  ///< a config.toml: only its [defaults] table counts, other tables are not read
+    };
+    std::vector<Source> sources;
+    std::vector<std::string> set;  ///< "limits.timeout=2s", applied last, in order
+    std::function<std::optional<std::string>(const std::string&)> environment;  ///< for ${NAME}
+    std::filesystem::path home;                                                 ///< for ~/
+    std::vector<std::filesystem::path> forbidden_shares;  ///< state, cache, config and runtime folders
+    bool check_host = true;  ///< also check what the manifest names on this host (shares, disks, stdin files exist)
+};
+
+/// Reads, merges, validates. On failure every diagnostic there is (at most 100, with a count of the rest).
+std::expected<Sandbox, std::vector<Diagnostic>> load(const LoadRequest& request);
+
+/// Reads a file for a LoadRequest ("-" is stdin); too large, missing and unreadable files are errors.
+Result<LoadRequest::Source> read_source(const std::filesystem::path& path);
+
+/// The sandbox as a complete, resolved manifest in TOML that load() reads back to an equal value. Deterministic: equal
+/// sandboxes give equal text (the manifest's digest is the SHA-256 of this text).
+std::string to_toml(const Sandbox& sandbox);
+
+/// The commented manifest that `vmette init` writes.
+std::string starter_manifest(std::string_view name);
+
+/// JSON Schema (2020-12) of sandbox manifests, for editors. Generated from the same table of keys that the parser uses.
+std::string json_schema();
+
+/// What the manifest asks for and this version does not do yet, one sentence each ("net.mode = \"allowlist\" is not
+/// available yet"). Empty: it can be run.
+std::vector<std::string> not_available_yet(const Sandbox& sandbox);
+
+}  // namespace vmette::manifest
