@@ -36,6 +36,7 @@ struct Assets {
     std::filesystem::path kernel, initramfs;
     bool kernel_has_timer_patch = false;
     bool kernel_has_mmio_cmdline = false;
+    std::string origin;  ///< "vmette 6.1.x" or "debian cloud …", for people
 };
 
 /// VMETTE_ASSETS_DIR, else share/vmette/<arch> beside the binary's prefix, else the build tree. The folder holds
@@ -70,6 +71,9 @@ struct RunOptions {
     int stderr_fd = -1;
     /// The command's stdin for StdinMode::inherit and tty; -1: none.
     int stdin_fd = -1;
+    /// SIGINT, SIGTERM and SIGHUP of the calling thread end the run, SIGWINCH resizes its terminal; they are blocked in
+    /// the thread meanwhile. False: signals are the caller's.
+    bool handle_signals = true;
     std::string batch, job;
     std::uint32_t attempt = 1;
 };
@@ -77,8 +81,8 @@ struct RunOptions {
 /// Runs a sandbox to its end in the calling thread, and returns its finished record and exit code. The row is written
 /// before anything else is made, and updated at each phase. SIGINT, SIGTERM and SIGHUP are handled while it runs: the
 /// first ends the command with grace, a second SIGINT pulls the machine at once. Whatever happens, what the run made on
-/// the host is gone when this returns. Errors are part of the record; a Result error means that not even the row could
-/// be written.
+/// the host is gone when this returns. Errors of the run are part of the record; a Result error means that not even the
+/// row could be written.
 struct RunOutcome {
     store::RunRecord record;
     int exit_code = kExitFailure;

@@ -1,0 +1,97 @@
+#include "scheduler/host.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "base/digest.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "vm/accel.h"
+
+namespace vmette::scheduler {
+namespace {
+
+constexpr Duration kTscWindow{50};
+
+Result<std::uint64_t> remembered_tsc_khz(store::Store& store) {
+    // The rate is a property of one boot of the host: a virtual machine may have been moved since the last.
+    std::string key = "tsc-khz:" + own_identity().boot_id;
+    VMETTE_TRY(auto known, store.get_fact(key));
+    if (known) return std::strtoull(known->c_str(), nullptr, 10);
+    std::uint64_t khz = vm::measure_tsc_khz(kTscWindow);
+    VMETTE_CHECK_OK(store.put_fact(key, std::to_string(khz)));
+    return khz;
+}
+
+/// The remembered answer of a KVM probe, or a probe now. "works: detail" or "fails: detail".
+Result<std::string> kvm_verdict(const Layout& layout, store::Store& store, const Assets& assets,
+                                std::string_view kernel_digest, bool again) {
+    VMETTE_TRY(auto qemu, vm::find_qemu());
+    std::string key = "kvm:" + vm::probe_key(qemu, kernel_digest);
+    VMETTE_TRY(auto known, store.get_fact(key));
+    if (known && !again) return *known;
+
+    // One process probes; those that wait find its answer.
+    auto lock_path = layout.lock("accelerator-probe");
+    VMETTE_CHECK_OK(make_private_dir(lock_path.parent_path()));
+    VMETTE_TRY(Fd lock, open_file(lock_path, O_RDWR | O_CREAT));
+    if (::flock(lock.get(), LOCK_EX) != 0) return fail_errno("lock " + lock_path.string());
+    VMETTE_TRY(auto meanwhile, store.get_fact(key));
+    if (meanwhile && !again) return *meanwhile;
+
+    auto probe = vm::probe(vm::Accel::kvm, assets.kernel, assets.initramfs, assets.kernel_has_timer_patch,
+                           assets.kernel_has_mmio_cmdline, 0, std::chrono::duration_cast<Duration>(kProbeLimit));
+    std::string verdict = fmt::format("{}: {}", probe.works ? "works" : "fails", probe.detail);
+    VMETTE_CHECK_OK(store.put_fact(key, verdict));
+    return verdict;
+}
+
+bool says_works(std::string_view verdict) { return verdict.starts_with("works"); }
+
+}  // namespace
+
+Result<std::string> remembered_digest(store::Store& store, const std::filesystem::path& path) {
+    struct stat info {};
+    if (::stat(path.c_str(), &info) != 0) return fail_errno(path.string());
+    std::string key = fmt::format("digest:{}:{}:{}:{}.{:09}", path.string(), info.st_ino, info.st_size,
+                                  info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
+    VMETTE_TRY(auto known, store.get_fact(key));
+    if (known) return *known;
+    VMETTE_TRY(auto hex, sha256_file(path));
+    std::string digest = "sha256:" + hex;
+    VMETTE_CHECK_OK(store.remove_facts(fmt::format("digest:{}:", path.string())));
+    VMETTE_CHECK_OK(store.put_fact(key, digest));
+    return digest;
+}
+
+Result<AccelChoice> choose_accel(const Layout& layout, store::Store& store, manifest::Accel wanted,
+                                 const Assets& assets, std::string_view kernel_digest) {
+    AccelChoice choice;
+    if (wanted == manifest::Accel::hvf)
+        return fail(ErrorCode::unsupported,
+                    "vm.accel = \"hvf\" exists on macOS alone; use \"auto\", \"kvm\" or \"tcg\"");
+    if (wanted == manifest::Accel::tcg) {
+        choice.detail = "asked for";
+    } else if (::access("/dev/kvm", R_OK | W_OK) != 0) {
+        choice.detail = fmt::format("/dev/kvm: {}", errno_error(errno, "open").message);
+        if (wanted == manifest::Accel::kvm)
+            return fail(ErrorCode::unsupported, "vm.accel = \"kvm\" does not work here: {}", choice.detail);
+    } else {
+        VMETTE_TRY(std::string verdict, kvm_verdict(layout, store, assets, kernel_digest, false));
+        choice.detail = verdict;
+        if (says_works(verdict)) choice.accel = vm::Accel::kvm;
+        if (wanted == manifest::Accel::kvm && choice.accel != vm::Accel::kvm)
+            return fail(ErrorCode::unsupported, "vm.accel = \"kvm\" does not work here: {} (vmette doctor tries again)",
+                        verdict.substr(verdict.find(' ') + 1));
+    }
+    if (choice.accel == vm::Accel::tcg) {
+        VMETTE_TRY(choice.tsc_khz, remembered_tsc_khz(store));
+    }
+    return choice;
+}
+
+}  // namespace vmette::scheduler

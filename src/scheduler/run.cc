@@ -1,0 +1,200 @@
+#include "scheduler/run.h"
+
+#include <fcntl.h>
+#include <sys/ioctl.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdlib>
+
+#include "base/digest.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "manifest/load.h"
+#include "scheduler/host.h"
+#include "scheduler/image_index.h"
+#include "scheduler/machine.h"
+#include "scheduler/machine_run.h"
+#include "scheduler/signals.h"
+#include "scheduler/verdict.h"
+
+namespace vmette::scheduler {
+namespace {
+
+std::optional<std::string> process_environment(const std::string& name) {
+    const char* value = ::getenv(name.c_str());
+    return value != nullptr ? std::optional<std::string>(value) : std::nullopt;
+}
+
+/// The row as it is before anything happened.
+store::RunRecord new_record(const RunHost& host, const manifest::Sandbox& sandbox, const RunOptions& options) {
+    store::RunRecord record;
+    record.created_at = host.clock.now();
+    record.id = make_ulid(record.created_at.time_since_epoch().count());
+    record.name = sandbox.name;
+    record.batch = options.batch;
+    record.job = options.job;
+    record.attempt = options.attempt;
+    record.image_source = sandbox.rootfs.source;
+    record.vcpus = sandbox.limits.vcpus;
+    record.memory_mib = sandbox.limits.memory / kMiB;
+    record.scratch_mib = sandbox.rootfs.read_only ? 0 : sandbox.scratch / kMiB;
+    record.net_mode = sandbox.net.mode == manifest::NetMode::nat ? "nat" : "none";
+    record.labels = sandbox.labels;
+    record.manifest = manifest::to_toml(sandbox);
+    record.manifest_digest = "sha256:" + sha256_hex(record.manifest);
+    record.owner = own_identity();
+    if (options.keep_logs) {
+        auto folder = host.layout.run_dir(record.id);
+        record.log_stdout = folder / "stdout.log";
+        record.log_stderr = folder / "stderr.log";
+        record.log_console = folder / "console.log";
+    }
+    return record;
+}
+
+rootfs::PullPolicy pull_policy(manifest::Pull pull) {
+    switch (pull) {
+        case manifest::Pull::missing:
+            return rootfs::PullPolicy::missing;
+        case manifest::Pull::always:
+            return rootfs::PullPolicy::always;
+        case manifest::Pull::never:
+            return rootfs::PullPolicy::never;
+    }
+    return rootfs::PullPolicy::missing;
+}
+
+/// Everything between the row's first and last write. A failure is a pair of reason and error.
+class RunJob {
+public:
+    RunJob(const RunHost& host, const manifest::Sandbox& sandbox, const RunOptions& options, RunObserver& observer,
+           SignalQueue* signals)
+        : host_(host),
+          sandbox_(sandbox),
+          options_(options),
+          observer_(observer),
+          signals_(signals),
+          record_(new_record(host, sandbox, options)) {}
+
+    Result<RunOutcome> run() {
+        VMETTE_CHECK_OK(host_.store.insert_run(record_));
+        Ending ending = perform();
+        Verdict verdict = judge(ending);
+        record_.status = verdict.status;
+        record_.reason = verdict.reason;
+        record_.exit_code = verdict.command_code;
+        record_.signal = verdict.signal;
+        record_.started_before_failure = verdict.started_before_failure;
+        record_.error = verdict.error;
+        if (record_.error.empty()) record_.error = late_problem_;
+        record_.finished_at = host_.clock.now();
+        if (auto written = host_.store.update_run(record_); !written)
+            observer_.on_warning(written.error().because("the history could not be updated").text());
+        return RunOutcome{record_, verdict.exit_code};
+    }
+
+private:
+    Ending failed(std::string reason, Error error) {
+        Ending ending;
+        if (error.code == ErrorCode::cancelled) reason = "stopped";
+        ending.stop_signal = signals_ != nullptr ? signals_->requested() : 0;
+        ending.host_failure = std::move(error);
+        ending.host_failure_reason = std::move(reason);
+        return ending;
+    }
+
+    bool stop_requested() const { return signals_ != nullptr && signals_->end_requested(); }
+
+    /// Every step up to the machine, each with the reason that its failure means.
+    Ending perform() {
+        auto begin = host_.clock.monotonic();
+        observer_.on_phase("resolve");
+        auto root = resolve_image();
+        if (!root) return failed("image-error", root.error());
+        record_.phases.resolve_ms = lap(begin);
+        observer_.on_phase("prepare");
+        auto assets = chosen_assets(sandbox_.vm, find_assets());
+        if (!assets) return failed("vm-error", assets.error());
+        auto spec = machine_spec(sandbox_, *root, *assets, record_.id);
+        if (!spec) return failed("setup-error", spec.error());
+        if (auto accel = choose(*assets, *spec); !accel) return failed("vm-error", accel.error());
+        auto setup = guest_setup(sandbox_, host_.layout, process_environment);
+        if (!setup) return failed("setup-error", setup.error());
+        auto command = guest_command(sandbox_, root->config, record_.id, options_.job, process_environment);
+        if (!command) return failed("setup-error", command.error());
+        if (options_.keep_logs)
+            if (auto made = make_private_dir(host_.layout.run_dir(record_.id)); !made)
+                return failed("setup-error", made.error());
+        if (stop_requested()) return failed("stopped", Error{ErrorCode::cancelled, "interrupted", nullptr});
+
+        MachineRun machine({host_, sandbox_, options_, observer_, signals_}, record_, *spec, *setup, *command, begin);
+        Ending ending = machine.run();
+        late_problem_ = machine.late_problem();
+        return ending;
+    }
+
+    Result<rootfs::Resolved> resolve_image() {
+        StoredImageIndex index(host_.store, host_.clock);
+        rootfs::Context context{
+            .layout = host_.layout,
+            .index = index,
+            .pull = pull_policy(sandbox_.rootfs.pull),
+            .offline = options_.offline,
+            .limits = {},
+            .ca_certs = sandbox_.vm.ca_certs,
+            .progress = [this](const rootfs::Progress& progress) { observer_.on_image_progress(progress); },
+            .cancelled = [this] { return stop_requested(); },
+        };
+        VMETTE_TRY(auto root, host_.providers.resolve(sandbox_.rootfs.source, context));
+        record_.image_digest = root.digest;
+        record_.image_provider = root.provider;
+        if (!root.digest.empty()) (void)host_.store.touch_image(root.digest);
+        return root;
+    }
+
+    Result<> choose(const Assets& assets, vm::VmSpec& spec) {
+        VMETTE_TRY(record_.kernel_digest, remembered_digest(host_.store, assets.kernel));
+        record_.kernel_path = assets.kernel;
+        VMETTE_TRY(auto choice,
+                   choose_accel(host_.layout, host_.store, sandbox_.vm.accel, assets, record_.kernel_digest));
+        log(LogLevel::info, "accelerator {} ({})", vm::to_string(choice.accel), choice.detail);
+        spec.accel = choice.accel;
+        spec.tsc_khz = choice.tsc_khz;
+        record_.accel = vm::to_string(choice.accel);
+        return {};
+    }
+
+    /// Milliseconds since `from`, which is moved to now.
+    double lap(MonotonicTime& from) const {
+        auto now = host_.clock.monotonic();
+        double elapsed = std::chrono::duration<double, std::milli>(now - from).count();
+        from = now;
+        return elapsed;
+    }
+
+    const RunHost& host_;
+    const manifest::Sandbox& sandbox_;
+    const RunOptions& options_;
+    RunObserver& observer_;
+    SignalQueue* signals_;
+    store::RunRecord record_;
+    std::string late_problem_;
+};
+
+}  // namespace
+
+Result<RunOutcome> run_sandbox(const RunHost& host, const manifest::Sandbox& sandbox, const RunOptions& options,
+                               RunObserver& observer) {
+    auto missing = manifest::not_available_yet(sandbox);
+    if (!missing.empty()) return fail(ErrorCode::unsupported, "{}", fmt::join(missing, "; "));
+    std::optional<SignalQueue> signals;
+    if (options.handle_signals) {
+        VMETTE_TRY(auto opened, SignalQueue::open());
+        signals.emplace(std::move(opened));
+    }
+    RunJob job(host, sandbox, options, observer, signals ? &*signals : nullptr);
+    return job.run();
+}
+
+}  // namespace vmette::scheduler
