@@ -1,0 +1,40 @@
+#include "scheduler/signals.h"
+
+#include <gtest/gtest.h>
+
+namespace vmette::scheduler {
+namespace {
+
+TEST(SignalQueueTest, QueuesSignalsInsteadOfDying) {
+    auto queue = SignalQueue::open();
+    ASSERT_TRUE(queue);
+    EXPECT_FALSE(queue->end_requested());
+    ::raise(SIGTERM);
+    EXPECT_TRUE(queue->end_requested());
+    EXPECT_EQ(queue->requested(), SIGTERM);
+    EXPECT_EQ(queue->take(), SIGTERM);
+    EXPECT_EQ(queue->take(), std::nullopt);
+}
+
+TEST(SignalQueueTest, WindowChangeIsNoEnd) {
+    auto queue = SignalQueue::open();
+    ASSERT_TRUE(queue);
+    ::raise(SIGWINCH);
+    EXPECT_FALSE(queue->end_requested());
+}
+
+TEST(SignalQueueTest, RestoresTheMask) {
+    sigset_t before, after;
+    ::pthread_sigmask(SIG_BLOCK, nullptr, &before);
+    {
+        auto queue = SignalQueue::open();
+        ASSERT_TRUE(queue);
+        ::raise(SIGPIPE);  // ours to swallow
+    }
+    ::pthread_sigmask(SIG_BLOCK, nullptr, &after);
+    for (int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGWINCH})
+        EXPECT_EQ(sigismember(&before, number), sigismember(&after, number)) << number;
+}
+
+}  // namespace
+}  // namespace vmette::scheduler
