@@ -1,0 +1,233 @@
+#include "cli/completion.h"
+
+#include <algorithm>
+#include <set>
+
+#include "base/text.h"
+#include "cli/verbs.h"
+
+namespace vmette::cli {
+namespace {
+
+/// One verb as a completion sees it.
+struct Entry {
+    const Verb* verb;
+    std::unique_ptr<Command> command;  ///< owns what the arguments point into
+    Arguments arguments;
+};
+
+std::vector<Entry> entries() {
+    std::vector<Entry> result;
+    for (const Verb* verb : all_verbs()) {
+        if (verb->hidden) continue;
+        Entry entry{verb, verb->make(), {}};
+        entry.command->define(entry.arguments);
+        result.push_back(std::move(entry));
+    }
+    return result;
+}
+
+/// "history show" → "history", the word after `vmette`.
+std::string first_word(std::string_view name) { return std::string(name.substr(0, name.find(' '))); }
+
+/// Words that may follow `parent` (empty: that may come first), each once.
+std::vector<std::string> words_below(const std::vector<Entry>& all, std::string_view parent) {
+    std::vector<std::string> words;
+    for (const auto& entry : all) {
+        std::string_view name = entry.verb->name;
+        if (!parent.empty()) {
+            if (!name.starts_with(std::string(parent) + " ")) continue;
+            name.remove_prefix(parent.size() + 1);
+        }
+        std::string word = first_word(name);
+        if (std::find(words.begin(), words.end(), word) == words.end()) words.push_back(word);
+    }
+    return words;
+}
+
+std::vector<std::string> flags_of(const Arguments& arguments) {
+    std::vector<std::string> flags;
+    for (const auto& argument : arguments.all()) {
+        if (argument.is_operand()) continue;
+        for (auto& spelling : argument.spellings()) flags.push_back(spelling);
+    }
+    for (const char* common : {"--color", "--quiet", "--verbose", "--help"}) flags.emplace_back(common);
+    return flags;
+}
+
+/// What the operands of a verb complete to: words of a choice, files, or nothing.
+std::pair<std::vector<std::string>, bool> operands_of(const Arguments& arguments) {
+    std::vector<std::string> choices;
+    bool files = arguments.takes_command();
+    for (const auto& argument : arguments.all()) {
+        if (!argument.is_operand()) continue;
+        choices.insert(choices.end(), argument.choices.begin(), argument.choices.end());
+        files = files || argument.completes == Completes::files;
+    }
+    return {choices, files};
+}
+
+std::string bash_case(const Entry& entry, const std::vector<std::string>& below) {
+    auto [words, files] = operands_of(entry.arguments);
+    words.insert(words.end(), below.begin(), below.end());
+    std::string values;
+    for (const auto& argument : entry.arguments.all()) {
+        if (argument.is_operand() || argument.choices.empty()) continue;
+        values += fmt::format("                {}) COMPREPLY=($(compgen -W '{}' -- \"$cur\")); return ;;\n",
+                              fmt::join(argument.spellings(), "|"), fmt::join(argument.choices, " "));
+    }
+    std::string out = fmt::format("        '{}')\n", entry.verb->name);
+    if (!values.empty()) out += fmt::format("            case \"$prev\" in\n{}            esac\n", values);
+    out += fmt::format("            flags='{}'\n            words='{}'\n            files={}\n            ;;\n",
+                       fmt::join(flags_of(entry.arguments), " "), fmt::join(words, " "), files ? 1 : 0);
+    return out;
+}
+
+/// A word in a zsh or fish description: quotes and brackets would end it.
+std::string plain(std::string_view text) {
+    std::string out;
+    for (char c : text) out += c == '\'' || c == '[' || c == ']' || c == ':' || c == '\\' ? ' ' : c;
+    return out;
+}
+
+}  // namespace
+
+std::string bash_completion() {
+    auto all = entries();
+    std::set<std::string> parents;
+    for (const auto& entry : all)
+        if (entry.verb->name.find(' ') != entry.verb->name.npos) parents.insert(first_word(entry.verb->name));
+    std::string cases;
+    for (const auto& entry : all) cases += bash_case(entry, words_below(all, entry.verb->name));
+    for (const auto& parent : parents) {
+        bool is_verb =
+            std::any_of(all.begin(), all.end(), [&](const auto& entry) { return entry.verb->name == parent; });
+        if (!is_verb)
+            cases += fmt::format("        '{}')\n            words='{}'\n            ;;\n", parent,
+                                 fmt::join(words_below(all, parent), " "));
+    }
+    std::string two_words;
+    for (const auto& entry : all)
+        if (entry.verb->name.find(' ') != entry.verb->name.npos) two_words += fmt::format("|'{}'", entry.verb->name);
+    return fmt::format(R"(# bash completion of vmette; made by `vmette completion bash`
+_vmette() {{
+    local cur=${{COMP_WORDS[COMP_CWORD]}} prev=${{COMP_WORDS[COMP_CWORD-1]}}
+    local verb=${{COMP_WORDS[1]}} flags='' words='' files=0
+    COMPREPLY=()
+    if [[ $COMP_CWORD -eq 1 ]]; then
+        COMPREPLY=($(compgen -W '{} help --help --version' -- "$cur"))
+        return
+    fi
+    if [[ $COMP_CWORD -gt 2 ]]; then
+        case "$verb ${{COMP_WORDS[2]}}" in
+            {}) verb="$verb ${{COMP_WORDS[2]}}" ;;
+        esac
+    fi
+    if [[ $prev == --color ]]; then
+        COMPREPLY=($(compgen -W 'auto always never' -- "$cur"))
+        return
+    fi
+    case "$verb" in
+{}    esac
+    if [[ $cur == -* ]]; then
+        COMPREPLY=($(compgen -W "$flags" -- "$cur"))
+        return
+    fi
+    COMPREPLY=($(compgen -W "$words" -- "$cur"))
+    if [[ $files -eq 1 ]]; then
+        COMPREPLY+=($(compgen -f -- "$cur"))
+    fi
+}}
+complete -o filenames -F _vmette vmette
+)",
+                       fmt::join(words_below(all, ""), " "), two_words.substr(1), cases);
+}
+
+std::string zsh_completion() {
+    auto all = entries();
+    std::string verbs;
+    for (const auto& word : words_below(all, "")) {
+        auto named = std::find_if(all.begin(), all.end(), [&](const auto& entry) { return entry.verb->name == word; });
+        verbs +=
+            fmt::format("        '{}:{}'\n", word, named != all.end() ? plain(named->verb->summary) : word + " ...");
+    }
+    std::string cases;
+    for (const auto& entry : all) {
+        auto [words, files] = operands_of(entry.arguments);
+        auto below = words_below(all, entry.verb->name);
+        words.insert(words.end(), below.begin(), below.end());
+        cases += fmt::format("        '{}')\n            compadd -- {}\n", entry.verb->name,
+                             fmt::join(flags_of(entry.arguments), " "));
+        if (!words.empty()) cases += fmt::format("            compadd -- {}\n", fmt::join(words, " "));
+        if (files) cases += "            _files\n";
+        cases += "            ;;\n";
+    }
+    for (const auto& word : words_below(all, "")) {
+        bool is_verb = std::any_of(all.begin(), all.end(), [&](const auto& entry) { return entry.verb->name == word; });
+        if (!is_verb)
+            cases += fmt::format("        '{}')\n            compadd -- {}\n            ;;\n", word,
+                                 fmt::join(words_below(all, word), " "));
+    }
+    std::string two_words;
+    for (const auto& entry : all)
+        if (entry.verb->name.find(' ') != entry.verb->name.npos) two_words += fmt::format("|'{}'", entry.verb->name);
+    return fmt::format(R"(#compdef vmette
+# zsh completion of vmette; made by `vmette completion zsh`
+_vmette() {{
+    local -a verbs
+    verbs=(
+{}    )
+    if (( CURRENT == 2 )); then
+        _describe 'verb' verbs
+        return
+    fi
+    local verb=$words[2]
+    if (( CURRENT > 3 )); then
+        case "$verb $words[3]" in
+            {}) verb="$verb $words[3]" ;;
+        esac
+    fi
+    case "$verb" in
+{}    esac
+}}
+compdef _vmette vmette
+)",
+                       verbs, two_words.substr(1), cases);
+}
+
+std::string fish_completion() {
+    auto all = entries();
+    std::string out = "# fish completion of vmette; made by `vmette completion fish`\ncomplete -c vmette -f\n";
+    for (const auto& entry : all) {
+        std::string name(entry.verb->name);
+        auto space = name.find(' ');
+        std::string first = first_word(name);
+        if (space == name.npos) {
+            out += fmt::format("complete -c vmette -n __fish_use_subcommand -a {} -d '{}'\n", name,
+                               plain(entry.verb->summary));
+        } else {
+            out += fmt::format("complete -c vmette -n __fish_use_subcommand -a {}\n", first);
+            out += fmt::format("complete -c vmette -n '__fish_seen_subcommand_from {}' -a {} -d '{}'\n", first,
+                               name.substr(space + 1), plain(entry.verb->summary));
+        }
+        std::string seen = fmt::format("__fish_seen_subcommand_from {}", first);
+        if (space != name.npos) seen += fmt::format("; and __fish_seen_subcommand_from {}", name.substr(space + 1));
+        for (const auto& argument : entry.arguments.all()) {
+            if (argument.is_operand()) continue;
+            std::string choices =
+                argument.choices.empty() ? "" : fmt::format(" -a '{}'", fmt::join(argument.choices, " "));
+            for (const auto& spelling : argument.spellings()) {
+                bool is_long = spelling.starts_with("--");
+                out += fmt::format("complete -c vmette -n '{}' -{} {}{}{} -d '{}'\n", seen, is_long ? "l" : "s",
+                                   spelling.substr(is_long ? 2 : 1), argument.is_switch() ? "" : " -r", choices,
+                                   plain(argument.help));
+            }
+        }
+        auto [words, files] = operands_of(entry.arguments);
+        if (!words.empty()) out += fmt::format("complete -c vmette -n '{}' -a '{}'\n", seen, fmt::join(words, " "));
+        if (files) out += fmt::format("complete -c vmette -n '{}' -F\n", seen);
+    }
+    return out;
+}
+
+}  // namespace vmette::cli

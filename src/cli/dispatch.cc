@@ -1,0 +1,183 @@
+#include "cli/dispatch.h"
+
+#include <stdlib.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "cli/arguments.h"
+#include "cli/context.h"
+#include "cli/help.h"
+#include "cli/verbs.h"
+#include "scheduler/run.h"
+
+namespace vmette::cli {
+namespace {
+
+/// A command line taken apart: which verb, and all words but its name.
+struct Words {
+    std::string first, second;  ///< empty: not there
+    std::vector<std::string> rest_after_one, rest_after_two;
+};
+
+/// Flags before the verb (`vmette -v up`) are moved behind it.
+Words split(const std::vector<std::string>& words) {
+    Words result;
+    std::size_t at = 0;
+    while (at < words.size() && words[at].starts_with('-')) at += words[at] == "--color" ? 2 : 1;
+    at = std::min(at, words.size());
+    std::vector<std::string> leading(words.begin(), words.begin() + static_cast<std::ptrdiff_t>(at));
+    if (at == words.size()) {
+        result.rest_after_one = leading;
+        return result;
+    }
+    auto rest_from = [&](std::size_t index) {
+        auto rest = leading;
+        rest.insert(rest.end(), words.begin() + static_cast<std::ptrdiff_t>(index), words.end());
+        return rest;
+    };
+    result.first = words[at];
+    result.rest_after_one = rest_from(at + 1);
+    if (at + 1 < words.size() && !words[at + 1].starts_with('-')) {
+        result.second = words[at + 1];
+        result.rest_after_two = rest_from(at + 2);
+    }
+    return result;
+}
+
+const Verb* find_verb(std::string_view name) {
+    auto verbs = all_verbs();
+    auto found = std::find_if(verbs.begin(), verbs.end(), [&](const Verb* verb) { return verb->name == name; });
+    return found == verbs.end() ? nullptr : *found;
+}
+
+bool is_unavailable(std::string_view name) {
+    auto names = unavailable_verbs();
+    return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+/// The words that may follow `parent` (empty: that may come first).
+std::vector<std::string_view> names_below(std::string_view parent) {
+    std::vector<std::string_view> result;
+    auto add = [&](std::string_view name) {
+        if (!parent.empty()) {
+            if (!name.starts_with(parent) || name.size() <= parent.size() || name[parent.size()] != ' ') return;
+            name.remove_prefix(parent.size() + 1);
+        }
+        name = name.substr(0, name.find(' '));
+        if (std::find(result.begin(), result.end(), name) == result.end()) result.push_back(name);
+    };
+    for (const Verb* verb : all_verbs()) add(verb->name);
+    for (std::string_view name : unavailable_verbs()) add(name);
+    return result;
+}
+
+int refuse_unknown(Console& console, const std::string& parent, const std::string& word) {
+    std::string shown = parent.empty() ? word : parent + " " + word;
+    if (word.empty()) {
+        auto names = names_below(parent);
+        console.error(fmt::format("vmette {} needs one of: {}", parent, fmt::join(names, ", ")));
+        return scheduler::kExitUsage;
+    }
+    auto candidates = names_below(parent);
+    auto nearest = nearest_name(word, candidates);
+    std::string hint = nearest ? fmt::format(" (did you mean {}?)", *nearest) : "; `vmette --help` lists the verbs";
+    console.error(fmt::format("unknown verb '{}'{}", shown, hint));
+    return scheduler::kExitUsage;
+}
+
+/// The flags that every verb takes.
+struct CommonFlags {
+    std::optional<std::string> color;
+    bool quiet = false;
+    int verbose = 0;
+
+    void define(Arguments& arguments) {
+        arguments.option("--color", "WHEN", color, "colours: auto, always or never").choices = {"auto", "always",
+                                                                                                "never"};
+        arguments.flag("-q,--quiet", quiet, "no progress");
+        arguments.count("-v,--verbose", verbose, "say what vmette does; -vv says more");
+    }
+
+    void apply(Console& console) const {
+        if (color == "always") console.set_color(ColorMode::always);
+        if (color == "never") console.set_color(ColorMode::never);
+        console.set_quiet(quiet);
+        if (auto level = environment_variable("VMETTE_LOG")) set_log_level(parse_log_level(*level));
+        if (verbose > 0) set_log_level(verbose == 1 ? LogLevel::info : LogLevel::debug);
+    }
+};
+
+int usage_error(Console& console, const Verb& verb, const Error& error) {
+    console.error(fmt::format("vmette {}: {}", verb.name, error.text()));
+    console.note(fmt::format("`vmette {} --help` shows how it is used", verb.name));
+    return scheduler::kExitUsage;
+}
+
+int run_verb(const Verb& verb, const std::vector<std::string>& words, Console& console, const Clock& clock) {
+    auto command = verb.make();
+    Arguments arguments;
+    CommonFlags common;
+    command->define(arguments);
+    common.define(arguments);
+    auto parsed = arguments.parse(words);
+    if (!parsed) return usage_error(console, verb, parsed.error());
+    common.apply(console);
+    if (*parsed == Arguments::Parsed::help) {
+        auto written = console.write(render_help(verb, arguments));
+        if (!written) console.error(written.error().text());
+        return written ? 0 : 1;
+    }
+    Context context(console, clock);
+    auto code = command->run(context);
+    if (code) return *code;
+    console.error(code.error().text());
+    bool callers_fault = code.error().code == ErrorCode::bad_input || code.error().code == ErrorCode::unsupported;
+    return callers_fault ? int{scheduler::kExitUsage} : verb.failure_code;
+}
+
+int show_overview(Console& console, const std::vector<std::string>& flags) {
+    auto given = [&](std::string_view name) { return std::find(flags.begin(), flags.end(), name) != flags.end(); };
+    if (given("--help") || given("-h")) {
+        auto written = console.write(render_overview());
+        if (!written) console.error(written.error().text());
+        return written ? 0 : 1;
+    }
+    if (flags.empty())
+        console.write_err(render_overview());
+    else
+        console.error(fmt::format("a verb is missing after {}; `vmette --help` lists them", flags.back()));
+    return scheduler::kExitUsage;
+}
+
+}  // namespace
+
+int run_cli(const std::vector<std::string>& words, Console& console, const Clock& clock) {
+    Words parts = split(words);
+    if (parts.first.empty()) {
+        if (parts.rest_after_one == std::vector<std::string>{"--version"})
+            return run_verb(kVersionVerb, {}, console, clock);
+        if (words.size() == parts.rest_after_one.size()) return show_overview(console, parts.rest_after_one);
+    }
+    if (parts.first == "help") {
+        std::vector<std::string> turned(words.begin() + 1, words.end());
+        turned.push_back("--help");
+        return run_cli(turned, console, clock);
+    }
+    std::string two = parts.first + " " + parts.second;
+    if (is_unavailable(parts.first) || is_unavailable(two)) {
+        console.error(fmt::format("vmette {} is not available yet", is_unavailable(two) ? two : parts.first));
+        return scheduler::kExitUsage;
+    }
+    if (const Verb* verb = find_verb(two)) return run_verb(*verb, parts.rest_after_two, console, clock);
+    auto below = names_below(parts.first);
+    const Verb* verb = find_verb(parts.first);
+    if (verb != nullptr && (below.empty() || parts.second.empty()))
+        return run_verb(*verb, parts.rest_after_one, console, clock);
+    if (!below.empty()) return refuse_unknown(console, parts.first, parts.second);
+    return refuse_unknown(console, "", parts.first);
+}
+
+}  // namespace vmette::cli

@@ -1,0 +1,26 @@
+#include "cli/verbs.h"
+
+namespace vmette::cli {
+
+std::span<const Verb* const> all_verbs() {
+    static constexpr const Verb* kVerbs[] = {
+        &kUpVerb,      &kRunVerb,         &kValidateVerb,    &kPlanVerb,    &kInitVerb,           &kSchemaVerb,
+        &kHistoryVerb, &kHistoryShowVerb, &kHistoryLogsVerb, &kImageLsVerb, &kImageProvidersVerb, &kGcVerb,
+        &kDoctorVerb,  &kVersionVerb,     &kCompletionVerb,  &kManVerb,
+    };
+    return kVerbs;
+}
+
+std::span<const std::string_view> unavailable_verbs() {
+    static constexpr std::string_view kNames[] = {
+        "ps",           "logs",           "stop",         "exec",          "shell",
+        "cp",           "wait",           "rerun",        "batch run",     "batch resume",
+        "batch retry",  "batch cancel",   "batch ls",     "batch show",    "batch explain",
+        "batch report", "history stats",  "history diff", "history prune", "history sql",
+        "image pull",   "image inspect",  "image rm",     "image prune",   "snapshot ls",
+        "snapshot rm",  "snapshot prune", "mcp",
+    };
+    return kNames;
+}
+
+}  // namespace vmette::cli
