@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/fd.h"
+#include "vm/devices.h"
 
 namespace vmette::scheduler {
 namespace {
@@ -96,11 +97,7 @@ Result<vm::VmSpec> machine_spec(const manifest::Sandbox& sandbox, const rootfs::
     for (const auto& share : sandbox.shares)
         spec.shares.push_back({share.tag, share.host, share.guest, share_mode(share.mode)});
     spec.net = sandbox.net.mode == manifest::NetMode::nat ? vm::NetMode::nat : vm::NetMode::none;
-    auto budget = vm::device_budget(spec);
-    if (budget.used > budget.limit)
-        return fail(ErrorCode::unsupported,
-                    "the sandbox needs {} devices, and a microvm takes {}: use fewer disks or shares", budget.used,
-                    budget.limit);
+    VMETTE_CHECK_OK(vm::check_device_budget(spec));
     return spec;
 }
 
