@@ -1,6 +1,7 @@
 #pragma once
 /// From TOML files to a validated Sandbox: merge, expand, check, and say everything that is wrong at once.
 
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <optional>
@@ -22,12 +23,14 @@ struct Diagnostic {
     std::string file;          ///< as the user named it; "--set limits.timeout=2x" for a flag
     std::uint32_t line = 0;    ///< from 1; 0: no place in a file
     std::uint32_t column = 0;  ///< from 1, in code points
-    std::string source_line;   ///< that line, made harmless and cut to the screen
+    std::string source_line;   ///< that line, made harmless and cut to the screen; empty: nothing to show
+    std::uint32_t caret = 0;   ///< cells of source_line that stand left of the caret
     std::string message;       ///< what is wrong, what was expected, the nearest name
     bool operator==(const Diagnostic&) const = default;
 };
 
 /// "file:line:column: error: message", the line, and a caret below the column; all diagnostics, a blank line between.
+/// Ends with a newline.
 std::string render(const std::vector<Diagnostic>& diagnostics);
 
 /// What the loader is given. Plain values, so that a test needs no environment and no files.
@@ -40,14 +43,22 @@ struct LoadRequest {
         bool defaults_table = false;  ///< a config.toml: only its [defaults] table counts, other tables are not read
     };
     std::vector<Source> sources;
-    std::vector<std::string> set;  ///< "limits.timeout=2s", applied last, in order
+    std::vector<std::string> set;            ///< "limits.timeout=2s", applied last, in order
+    std::filesystem::path set_folder = ".";  ///< where relative paths in `set` start from
     std::function<std::optional<std::string>(const std::string&)> environment;  ///< for ${NAME}
     std::filesystem::path home;                                                 ///< for ~/
     std::vector<std::filesystem::path> forbidden_shares;  ///< state, cache, config and runtime folders
     bool check_host = true;  ///< also check what the manifest names on this host (shares, disks, stdin files exist)
 };
 
-/// Reads, merges, validates. On failure every diagnostic there is (at most 100, with a count of the rest).
+/// Reads, merges, validates. On failure every diagnostic there is (at most 100, with a count of the rest), in the order
+/// of the sources and of the places in them.
+///
+/// Merging: tables merge key by key; everything else (strings, numbers, arrays, arrays of tables) is replaced whole. A
+/// short form (`rootfs = "x"`, `scratch = "8G"`) counts as a table with that one key.
+///
+/// An entry of `set` is KEY=VALUE: KEY a dotted TOML key, VALUE a TOML value, or, when it is none, a string as it
+/// stands. Where the manifest wants a string, a number, date or boolean in `set` is taken as one.
 std::expected<Sandbox, std::vector<Diagnostic>> load(const LoadRequest& request);
 
 /// Reads a file for a LoadRequest ("-" is stdin); too large, missing and unreadable files are errors.
@@ -60,7 +71,8 @@ std::string to_toml(const Sandbox& sandbox);
 /// The commented manifest that `vmette init` writes.
 std::string starter_manifest(std::string_view name);
 
-/// JSON Schema (2020-12) of sandbox manifests, for editors. Generated from the same table of keys that the parser uses.
+/// JSON Schema (2020-12) of both manifests, for editors: a document with `job` or `sandbox` is a batch, any other a
+/// sandbox. Generated from the same tables of keys that the parser uses.
 std::string json_schema();
 
 /// What the manifest asks for and this version does not do yet, one sentence each ("net.mode = \"allowlist\" is not

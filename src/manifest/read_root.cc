@@ -1,0 +1,125 @@
+#include "manifest/host_paths.h"
+#include "manifest/loading.h"
+#include "manifest/text_rules.h"
+
+namespace vmette::manifest {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr std::size_t kMaxName = 63;
+
+/// The first manifest that is no config.toml; null when there is none.
+const Origin* main_origin(const Loading& loading) {
+    for (const Origin& origin : loading.origins)
+        if (!origin.defaults && !origin.flag) return &origin;
+    return nullptr;
+}
+
+Place whole_manifest(const Loading& loading) {
+    const Origin* main = main_origin(loading);
+    if (main != nullptr) return {static_cast<std::uint32_t>(main - loading.origins.data()), 0, 0};
+    return {loading.origins.empty() ? 0 : static_cast<std::uint32_t>(loading.origins.size() - 1), 0, 0};
+}
+
+void read_name(const Value& root, Loading& loading, Sandbox& sandbox) {
+    read(root, "name", sandbox.name);
+    if (root.find("name") != nullptr) return;
+    const Origin* main = main_origin(loading);
+    if (main != nullptr) sandbox.name = fit_name(fs::path(main->name).stem().native(), kMaxName, "._-");
+    if (!kNameRule.fits(sandbox.name))
+        loading.report.add(whole_manifest(loading), "name is missing, and the file's name makes none");
+}
+
+bool path_shaped(std::string_view source) {
+    for (std::string_view start : {"/", "./", "../", "~/"})
+        if (source.starts_with(start)) return true;
+    return source == "." || source == ".." || source == "~";
+}
+
+/// The source with a local path in it made absolute: "./x", "~/x", "tar+file://x.tar", and a bare word that is a folder
+/// beside the manifest.
+std::string absolute_source(const Value& value, Loading& loading) {
+    const std::string& source = value.text;
+    constexpr std::string_view kFile = "file://";
+    std::size_t scheme = source.find(kFile);
+    bool local_url = scheme == 0 || (scheme != source.npos && source[scheme - 1] == '+' && scheme < 20);
+    std::size_t start = local_url ? scheme + kFile.size() : 0;
+    std::string path = source.substr(start);
+    bool bare = !local_url && source.find_first_of(":/@") == source.npos;
+    if (!path_shaped(path) && !bare && !local_url) return source;
+    auto resolved = host_path(path, value.place, loading);
+    if (!resolved) return source;
+    if (bare && !path_shaped(path)) {
+        std::error_code error;
+        bool is_folder = loading.request.check_host && fs::is_directory(resolved->full, error);
+        return is_folder ? resolved->full.native() : source;
+    }
+    return source.substr(0, start) + resolved->full.native();
+}
+
+void read_rootfs(const Value& root, Loading& loading, Sandbox& sandbox) {
+    const Value* rootfs = get(root, "rootfs");
+    const Value* source = rootfs != nullptr ? get(*rootfs, "source") : nullptr;
+    if (source != nullptr) sandbox.rootfs.source = absolute_source(*source, loading);
+    bool missing = root.find("rootfs") == nullptr || (rootfs != nullptr && rootfs->find("source") == nullptr);
+    if (missing)
+        loading.report.add(rootfs != nullptr ? rootfs->place : whole_manifest(loading),
+                           "rootfs is missing: the root filesystem to run on, such as rootfs = \"./rootfs\"");
+    if (rootfs == nullptr) return;
+    read(*rootfs, "read_only", sandbox.rootfs.read_only);
+    read_choice(*rootfs, "pull", sandbox.rootfs.pull);
+}
+
+void read_exec(const Value& root, Sandbox& sandbox) {
+    const Value* exec = get(root, "exec");
+    if (exec == nullptr) return;
+    if (exec->is(Value::Kind::string)) {
+        sandbox.exec = ShellCommand{exec->text};
+        return;
+    }
+    Argv argv;
+    for (const Value& word : exec->items) argv.words.push_back(word.text);
+    sandbox.exec = std::move(argv);
+}
+
+void read_stdin(const Value& root, Loading& loading, Sandbox& sandbox) {
+    const Value* value = get(root, "stdin");
+    if (value == nullptr || value->text == "none") return;
+    if (value->text == "inherit") {
+        sandbox.stdin_source.mode = StdinMode::inherit;
+        return;
+    }
+    auto path = host_path(value->text, value->place, loading);
+    if (!path) return;
+    sandbox.stdin_source = {StdinMode::file, path->full};
+    expect_on_host(path->full, Expect::file, "stdin", value->place, loading);
+}
+
+/// 8G, or nothing on a read-only root: there is no overlay to hold. The user's defaults say how large a scratch is, not
+/// that there must be one.
+void read_scratch(const Value& root, Loading& loading, Sandbox& sandbox) {
+    const Value* scratch = get(root, "scratch");
+    const Value* size = scratch != nullptr ? get(*scratch, "size") : nullptr;
+    if (!sandbox.rootfs.read_only) {
+        if (size != nullptr) sandbox.scratch = static_cast<std::uint64_t>(size->number);
+        return;
+    }
+    sandbox.scratch = 0;
+    if (size != nullptr && size->number > 0 && !loading.origins[size->place.origin].defaults)
+        loading.report.add(size->place, "scratch has no use with rootfs.read_only: nothing is written over the root");
+}
+
+}  // namespace
+
+void read_root(const Value& root, Loading& loading, Sandbox& sandbox) {
+    read_name(root, loading, sandbox);
+    read_rootfs(root, loading, sandbox);
+    read_exec(root, sandbox);
+    if (const Value* workdir = get(root, "workdir")) sandbox.workdir = normal_guest_path(workdir->text);
+    read(root, "user", sandbox.user);
+    read(root, "tty", sandbox.tty);
+    read_stdin(root, loading, sandbox);
+    read_scratch(root, loading, sandbox);
+}
+
+}  // namespace vmette::manifest

@@ -1,0 +1,49 @@
+#include <fmt/format.h>
+
+#include "manifest/keys.h"
+#include "manifest/load.h"
+#include "manifest/toml_text.h"
+
+namespace vmette::manifest {
+namespace {
+
+constexpr std::size_t kCommentColumn = 40;
+
+/// "# key = value       # what it is", or without the first mark when it is meant to hold.
+void add_line(std::string& out, std::string_view assignment, std::string_view help, bool active = false) {
+    std::string line = fmt::format("{}{}", active ? "" : "# ", assignment);
+    out += fmt::format("{:<{}}  # {}\n", line, kCommentColumn, help);
+}
+
+void add_table(std::string& out, const Key& table) {
+    bool list = table.kind == Kind::table_list;
+    out += '\n';
+    add_line(out, fmt::format("{0}{2}{1}", list ? "[[" : "[", list ? "]]" : "]", table.name), table.help);
+    if (!table.example.empty()) out += fmt::format("# {}\n", table.example);
+    if (table.kind == Kind::table_map) return;
+    for (const Key& key : table.children)
+        if (!key.later) add_line(out, fmt::format("{} = {}", key.name, key.example), key.help);
+}
+
+bool is_table(const Key& key) { return key.kind >= Kind::table; }
+
+}  // namespace
+
+std::string starter_manifest(std::string_view name) {
+    std::string out =
+        "# A sandbox of vmette. What is commented out shows an example; docs/manifest.md explains every key.\n\n";
+    for (const Key& key : sandbox_root().children) {
+        if (key.later || (is_table(key) && key.short_form.empty())) continue;
+        std::string value(key.example);
+        if (key.name == "name") value = toml_string(name);
+        if (key.name == "rootfs") value = R"("./rootfs")";
+        if (key.name == "scratch") value = R"("8G")";
+        bool active = key.name == "schema" || key.name == "name" || key.name == "rootfs" || key.name == "exec";
+        add_line(out, fmt::format("{} = {}", key.name, value), key.help, active);
+    }
+    for (const Key& key : sandbox_root().children)
+        if (!key.later && is_table(key) && key.short_form.empty()) add_table(out, key);
+    return out;
+}
+
+}  // namespace vmette::manifest
