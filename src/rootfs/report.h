@@ -1,0 +1,49 @@
+#pragma once
+/// What the image worker tells its parent, line by line: the one protocol between them. The worker reads hostile
+/// archives, so the parent takes nothing of this on trust but text to be shown.
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "base/error.h"
+
+namespace vmette::rootfs {
+
+/// Descriptors of the worker.
+constexpr int kWorkerInput = 0;   ///< convert: the archive; fetch: the request, fields as in encode_fields()
+constexpr int kWorkerReport = 1;  ///< lines as below
+constexpr int kWorkerOutput = 3;  ///< convert: the image; fetch: the part file
+constexpr int kWorkerState = 4;   ///< fetch: the part file's validator
+
+/// Named values; neither names nor values have a form of their own.
+using Fields = std::map<std::string, std::string>;
+
+struct ProgressLine {
+    std::uint64_t done = 0;
+    std::uint64_t total = 0;
+};
+/// The worker's last word, on success.
+struct DoneLine {
+    Fields fields;
+};
+using ReportLine = std::variant<ProgressLine, DoneLine, Error>;
+
+/// No line is longer, with its newline.
+constexpr std::size_t kMaxReportLine = 16384;
+
+/// Each with its newline.
+std::string encode_line(const ReportLine& line);
+/// `protocol` when it is none.
+Result<ReportLine> decode_line(std::string_view line);
+
+std::string encode_fields(const Fields& fields);
+std::optional<Fields> decode_fields(std::string_view text);
+
+/// A decimal number of 64 bits, all of the text.
+std::optional<std::uint64_t> parse_number(std::string_view text);
+
+}  // namespace vmette::rootfs

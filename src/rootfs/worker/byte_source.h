@@ -1,0 +1,37 @@
+#pragma once
+/// Streams of bytes, and what undoes their compression. A stream that ends early or fails its own checksum is an error.
+
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/error.h"
+
+namespace vmette::rootfs {
+
+class ByteSource {
+public:
+    virtual ~ByteSource() = default;
+    /// The next piece, valid until the next call; empty at the end.
+    virtual Result<std::span<const std::byte>> next() = 0;
+};
+
+/// Reads a descriptor (borrowed). Each piece but the last is full.
+class FdSource final : public ByteSource {
+public:
+    explicit FdSource(int fd) : fd_(fd), buffer_(kPiece) {}
+    Result<std::span<const std::byte>> next() override;
+
+private:
+    static constexpr std::size_t kPiece = 256 * 1024;
+    int fd_;
+    std::vector<std::byte> buffer_;
+};
+
+/// What `raw` holds, decompressed when its first bytes are those of gzip, zstd or xz. Errors of the stream are
+/// `bad_image` with a predicate for a message ("is cut short: …").
+Result<std::unique_ptr<ByteSource>> decompressed(std::unique_ptr<ByteSource> raw);
+
+}  // namespace vmette::rootfs

@@ -1,0 +1,224 @@
+#include "rootfs/worker/squashfs_writer.h"
+
+#include <sqfs/block.h>
+#include <sqfs/block_processor.h>
+#include <sqfs/block_writer.h>
+#include <sqfs/dir_writer.h>
+#include <sqfs/error.h>
+#include <sqfs/frag_table.h>
+#include <sqfs/id_table.h>
+#include <sqfs/inode.h>
+#include <sqfs/meta_writer.h>
+#include <sqfs/xattr_writer.h>
+
+#include <cstdlib>
+#include <cstring>
+
+namespace vmette::rootfs {
+namespace {
+
+/// Level 1 of zstd is the soonest way to a first command that unsquashfs can read too (measured: docs/images.md).
+constexpr std::uint32_t kZstdLevel = 1;
+/// Blocks in flight for each thread; libsquashfs' own tools take 10. A block is 128 KiB, so this bounds memory.
+constexpr std::uint32_t kBacklogPerThread = 10;
+constexpr std::size_t kMaxOwners = 65536;
+
+struct FreeInode {
+    void operator()(sqfs_inode_generic_t* inode) const { ::sqfs_free(inode); }
+};
+using RawInode = std::unique_ptr<sqfs_inode_generic_t, FreeInode>;
+
+/// The inode of what has no contents; types and layout as in sqfs/inode.h.
+RawInode make_leaf(const Inode& inode) {
+    std::size_t extra = inode.is_link() ? inode.target->size() : 0;
+    // From malloc because libsquashfs grows inodes with realloc.
+    RawInode raw(static_cast<sqfs_inode_generic_t*>(std::calloc(1, sizeof(sqfs_inode_generic_t) + extra + 1)));
+    if (!raw) return raw;
+    switch (inode.mode & S_IFMT) {
+        case S_IFLNK:
+            raw->base.type = SQFS_INODE_SLINK;
+            raw->data.slink.nlink = inode.links;
+            raw->data.slink.target_size = static_cast<std::uint32_t>(extra);
+            std::memcpy(raw->extra, inode.target->data(), extra);
+            break;
+        case S_IFCHR:
+        case S_IFBLK:
+            raw->base.type = S_ISCHR(inode.mode) ? SQFS_INODE_CDEV : SQFS_INODE_BDEV;
+            raw->data.dev.nlink = inode.links;
+            raw->data.dev.devno = inode.device;
+            break;
+        default:
+            raw->base.type = S_ISFIFO(inode.mode) ? SQFS_INODE_FIFO : SQFS_INODE_SOCKET;
+            raw->data.ipc.nlink = inode.links;
+    }
+    return raw;
+}
+
+}  // namespace
+
+Result<> SquashfsWriter::check(int result) {
+    if (result >= 0) return {};
+    if (file_.first_errno() != 0) return Failure(errno_error(file_.first_errno(), "write the image"));
+    if (result == SQFS_ERROR_ALLOC) return fail(ErrorCode::io, "cannot be converted: out of memory");
+    return fail(ErrorCode::internal, "cannot be converted: libsquashfs failed with {}", result);
+}
+
+Result<> SquashfsWriter::check_made(const void* object) { return check(object != nullptr ? 0 : SQFS_ERROR_ALLOC); }
+
+Result<std::unique_ptr<SquashfsWriter>> SquashfsWriter::create(OutputFile& file, unsigned threads) {
+    std::unique_ptr<SquashfsWriter> writer(new SquashfsWriter(file));
+    VMETTE_CHECK_OK(writer->start(threads));
+    return writer;
+}
+
+SquashfsWriter::~SquashfsWriter() {
+    // The processor's threads may still write to the block lists.
+    processor_.reset();
+    for (sqfs_inode_generic_t* inode : data_) ::sqfs_free(inode);
+}
+
+Result<> SquashfsWriter::start(unsigned threads) {
+    sqfs_compressor_config_t config;
+    VMETTE_CHECK_OK(check(::sqfs_compressor_config_init(&config, SQFS_COMP_ZSTD, SQFS_DEFAULT_BLOCK_SIZE, 0)));
+    config.level = kZstdLevel;
+    sqfs_compressor_t* compressor = nullptr;
+    VMETTE_CHECK_OK(check(::sqfs_compressor_create(&config, &compressor)));
+    compressor_.reset(compressor);
+    // The time of an image is no part of what it was made from, so it is none.
+    VMETTE_CHECK_OK(check(::sqfs_super_init(&super_, SQFS_DEFAULT_BLOCK_SIZE, 0, SQFS_COMP_ZSTD)));
+    VMETTE_CHECK_OK(check(file_.truncate(&file_, sizeof super_)));
+    int options = compressor_->write_options(compressor_.get(), &file_);
+    VMETTE_CHECK_OK(check(options));
+    if (options > 0) super_.flags |= SQFS_FLAG_COMPRESSOR_OPTIONS;
+
+    blocks_.reset(::sqfs_block_writer_create(&file_, SQFS_DEVBLK_SIZE, 0));
+    fragments_.reset(::sqfs_frag_table_create(0));
+    ids_.reset(::sqfs_id_table_create(0));
+    xattrs_.reset(::sqfs_xattr_writer_create(0));
+    inodes_.reset(::sqfs_meta_writer_create(&file_, compressor_.get(), 0));
+    listings_.reset(::sqfs_meta_writer_create(&file_, compressor_.get(), SQFS_META_WRITER_KEEP_IN_MEMORY));
+    for (const void* object : {static_cast<const void*>(blocks_.get()), static_cast<const void*>(fragments_.get()),
+                               static_cast<const void*>(ids_.get()), static_cast<const void*>(xattrs_.get()),
+                               static_cast<const void*>(inodes_.get()), static_cast<const void*>(listings_.get())})
+        VMETTE_CHECK_OK(check_made(object));
+    folders_.reset(::sqfs_dir_writer_create(listings_.get(), 0));
+    VMETTE_CHECK_OK(check_made(folders_.get()));
+    processor_.reset(::sqfs_block_processor_create(SQFS_DEFAULT_BLOCK_SIZE, compressor_.get(), threads,
+                                                   std::size_t{kBacklogPerThread} * threads, blocks_.get(),
+                                                   fragments_.get()));
+    return check_made(processor_.get());
+}
+
+Result<> SquashfsWriter::begin_file(Inode& file) {
+    file.data = &data_.emplace_back(nullptr);
+    return check(::sqfs_block_processor_begin_file(processor_.get(), file.data, nullptr, 0));
+}
+
+Result<> SquashfsWriter::append(std::span<const std::byte> data) {
+    return check(::sqfs_block_processor_append(processor_.get(), data.data(), data.size()));
+}
+
+Result<> SquashfsWriter::end_file() { return check(::sqfs_block_processor_end_file(processor_.get())); }
+
+Result<std::uint32_t> SquashfsWriter::add_xattrs(const std::vector<Xattr>& xattrs) {
+    VMETTE_CHECK_OK(check(::sqfs_xattr_writer_begin(xattrs_.get(), 0)));
+    for (const auto& [key, value] : xattrs)
+        VMETTE_CHECK_OK(check(::sqfs_xattr_writer_add(xattrs_.get(), key.c_str(), value.data(), value.size())));
+    sqfs_u32 number = kNoXattrs;
+    VMETTE_CHECK_OK(check(::sqfs_xattr_writer_end(xattrs_.get(), &number)));
+    return number;
+}
+
+Result<> SquashfsWriter::write_inode(Inode& inode, sqfs_inode_generic_t& raw) {
+    raw.base.mode = static_cast<std::uint16_t>(inode.mode);
+    raw.base.mod_time = inode.mtime;
+    raw.base.inode_number = inode.number;
+    for (std::uint32_t owner : {inode.uid, inode.gid})
+        if (owners_.insert(owner).second && owners_.size() > kMaxOwners)
+            return fail(ErrorCode::bad_image, "has more than {} different owners", kMaxOwners);
+    VMETTE_CHECK_OK(check(::sqfs_id_table_id_to_index(ids_.get(), inode.uid, &raw.base.uid_idx)));
+    VMETTE_CHECK_OK(check(::sqfs_id_table_id_to_index(ids_.get(), inode.gid, &raw.base.gid_idx)));
+    VMETTE_CHECK_OK(check(::sqfs_inode_set_xattr_index(&raw, inode.xattrs)));
+    sqfs_u64 block = 0;
+    sqfs_u32 offset = 0;
+    ::sqfs_meta_writer_get_position(inodes_.get(), &block, &offset);
+    inode.place = block << 16 | offset;
+    inode.written = true;
+    return check(::sqfs_meta_writer_write_inode(inodes_.get(), &raw));
+}
+
+Result<> SquashfsWriter::write_leaf(Inode& inode) {
+    if (inode.data == nullptr) {
+        RawInode raw = make_leaf(inode);
+        VMETTE_CHECK_OK(check_made(raw.get()));
+        return write_inode(inode, *raw);
+    }
+    sqfs_inode_generic_t& raw = **inode.data;
+    if (inode.links > 1) {
+        VMETTE_CHECK_OK(check(::sqfs_inode_make_extended(&raw)));
+    }
+    if (raw.base.type == SQFS_INODE_EXT_FILE) raw.data.file_ext.nlink = inode.links;
+    return write_inode(inode, raw);
+}
+
+/// A folder comes after all that is in it: its listing says where their inodes are.
+Result<> SquashfsWriter::write_folder(Folder& folder) {
+    for (auto& [name, child] : folder.children)
+        if (!child->is_folder() && !child->written) VMETTE_CHECK_OK(write_leaf(*child));
+    VMETTE_CHECK_OK(check(::sqfs_dir_writer_begin(folders_.get(), 0)));
+    for (auto& [name, child] : folder.children)
+        VMETTE_CHECK_OK(check(::sqfs_dir_writer_add_entry(folders_.get(), name.c_str(), child->number, child->place,
+                                                          static_cast<std::uint16_t>(child->mode))));
+    VMETTE_CHECK_OK(check(::sqfs_dir_writer_end(folders_.get())));
+    Inode& inode = *folder.self;
+    RawInode raw(
+        ::sqfs_dir_writer_create_inode(folders_.get(), inode.links, inode.xattrs, folder.parent->self->number));
+    VMETTE_CHECK_OK(check_made(raw.get()));
+    if (raw->base.type == SQFS_INODE_DIR) raw->data.dir.nlink = inode.links;
+    if (raw->base.type == SQFS_INODE_EXT_DIR) raw->data.dir_ext.nlink = inode.links;
+    return write_inode(inode, *raw);
+}
+
+namespace {
+
+/// All folders, parents before their children, and every inode numbered from 1. Breadth first and not recursive: the
+/// depth is the archive's.
+std::vector<Folder*> number_inodes(Folder& root, std::uint32_t& count) {
+    std::vector<Folder*> order{&root};
+    root.self->number = ++count;
+    for (std::size_t at = 0; at < order.size(); ++at) {
+        for (auto& [name, child] : order[at]->children) {
+            if (child->number == 0) child->number = ++count;
+            if (child->is_folder()) order.push_back(child->folder);
+        }
+    }
+    return order;
+}
+
+}  // namespace
+
+Result<> SquashfsWriter::write_tables(Tree& tree) {
+    std::uint32_t count = 0;
+    auto order = number_inodes(tree.root(), count);
+    super_.inode_count = count;
+    super_.inode_table_start = file_.get_size(&file_);
+    for (auto folder = order.rbegin(); folder != order.rend(); ++folder) VMETTE_CHECK_OK(write_folder(**folder));
+    super_.root_inode_ref = tree.root().self->place;
+    VMETTE_CHECK_OK(check(::sqfs_meta_writer_flush(inodes_.get())));
+    VMETTE_CHECK_OK(check(::sqfs_meta_writer_flush(listings_.get())));
+    super_.directory_table_start = file_.get_size(&file_);
+    VMETTE_CHECK_OK(check(::sqfs_meta_write_write_to_file(listings_.get())));
+    VMETTE_CHECK_OK(check(::sqfs_frag_table_write(fragments_.get(), &file_, &super_, compressor_.get())));
+    VMETTE_CHECK_OK(check(::sqfs_id_table_write(ids_.get(), &file_, &super_, compressor_.get())));
+    return check(::sqfs_xattr_writer_flush(xattrs_.get(), &file_, &super_, compressor_.get()));
+}
+
+Result<> SquashfsWriter::finish(Tree& tree) {
+    VMETTE_CHECK_OK(check(::sqfs_block_processor_finish(processor_.get())));
+    VMETTE_CHECK_OK(write_tables(tree));
+    super_.bytes_used = file_.get_size(&file_);
+    VMETTE_CHECK_OK(file_.pad_to(SQFS_DEVBLK_SIZE));
+    return check(::sqfs_super_write(&super_, &file_));
+}
+
+}  // namespace vmette::rootfs

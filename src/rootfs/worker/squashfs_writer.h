@@ -1,0 +1,71 @@
+#pragma once
+/// A tree and its files' contents as a squashfs image. Adapter around libsquashfs.
+
+#include <sqfs/compressor.h>
+#include <sqfs/super.h>
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <set>
+#include <span>
+#include <vector>
+
+#include "base/error.h"
+#include "rootfs/worker/output_file.h"
+#include "rootfs/worker/tar_reader.h"
+#include "rootfs/worker/tree.h"
+
+namespace vmette::rootfs {
+
+struct SquashfsDestroy {
+    void operator()(void* object) const { ::sqfs_destroy(object); }
+};
+/// An object of libsquashfs.
+template <typename T>
+using SquashfsObject = std::unique_ptr<T, SquashfsDestroy>;
+
+/// Writes file contents as they come, compressed on worker threads, and the tree at the end. The same calls give the
+/// same bytes, whatever the number of threads. Move-only through its pointer; one thread.
+class SquashfsWriter final : public ContentSink {
+public:
+    /// `file` is empty, and outlives the writer.
+    static Result<std::unique_ptr<SquashfsWriter>> create(OutputFile& file, unsigned threads);
+    ~SquashfsWriter() override;
+
+    Result<> begin_file(Inode& file) override;
+    Result<> append(std::span<const std::byte> data) override;
+    Result<> end_file() override;
+    Result<std::uint32_t> add_xattrs(const std::vector<Xattr>& xattrs) override;
+    /// Writes all that is not file contents, and the superblock last: until then the file is no squashfs image.
+    Result<> finish(Tree& tree);
+
+private:
+    explicit SquashfsWriter(OutputFile& file) : file_(file) {}
+    Result<> start(unsigned threads);
+    Result<> check(int result);
+    Result<> check_made(const void* object);
+    Result<> write_folder(Folder& folder);
+    Result<> write_inode(Inode& inode, sqfs_inode_generic_t& raw);
+    Result<> write_leaf(Inode& inode);
+    Result<> write_tables(Tree& tree);
+
+    OutputFile& file_;
+    sqfs_super_t super_{};
+    // Destroyed from the last to the first: each uses those above it.
+    SquashfsObject<sqfs_compressor_t> compressor_;
+    SquashfsObject<sqfs_block_writer_t> blocks_;
+    SquashfsObject<sqfs_frag_table_t> fragments_;
+    SquashfsObject<sqfs_id_table_t> ids_;
+    SquashfsObject<sqfs_xattr_writer_t> xattrs_;
+    SquashfsObject<sqfs_meta_writer_t> inodes_;
+    SquashfsObject<sqfs_meta_writer_t> listings_;
+    SquashfsObject<sqfs_dir_writer_t> folders_;
+    /// One for each file that was begun. The processor writes through their addresses until it has finished, also for
+    /// files that have left the tree meanwhile.
+    std::deque<sqfs_inode_generic_t*> data_;
+    SquashfsObject<sqfs_block_processor_t> processor_;
+    std::set<std::uint32_t> owners_;
+};
+
+}  // namespace vmette::rootfs
