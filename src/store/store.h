@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/process.h"
+#include "base/units.h"
 
 namespace vmette::store {
 
@@ -108,7 +109,7 @@ struct RunFilter {
     std::string image_glob;  ///< of the image's source
     std::string batch;
     std::map<std::string, std::string> labels;
-    std::uint32_t limit = 50;
+    std::uint32_t limit = 50;  ///< 0: no limit
     /// Of: created, duration, peak_memory, boot, name, exit_code; descending but for name. Empty: created.
     std::vector<std::string> sort;
 };
@@ -135,13 +136,21 @@ struct StoredImage {
 };
 
 /// The database. Errors: io (cannot open, corrupt), no_space, unsupported (made by a newer vmette: refused, untouched),
-/// busy (another writer for longer than 30 s).
+/// busy (another writer for longer than the limit).
+///
+/// Runs are on the disk when a call returns, whatever happens to the machine; the rest outlives any process but may
+/// lose its last moments in a power failure (docs/decisions/0001-sqlite.md).
 class Store {
 public:
+    /// How long a call waits for another process's write; many wait less than a millisecond each.
+    static constexpr Duration kBusyLimit = std::chrono::seconds(30);
+
     /// Opens or creates it (0600), applying the migrations that are missing, each in one transaction.
-    static Result<Store> open(const std::filesystem::path& path, const Clock& clock);
-    /// Opens what is there for reading alone; `not_found` when nothing is.
-    static Result<Store> open_read_only(const std::filesystem::path& path, const Clock& clock);
+    static Result<Store> open(const std::filesystem::path& path, const Clock& clock, Duration busy_limit = kBusyLimit);
+    /// Opens what is there for reading alone; `not_found` when nothing is, `unsupported` when its schema is not
+    /// exactly this program's (open() would bring an older one up to date).
+    static Result<Store> open_read_only(const std::filesystem::path& path, const Clock& clock,
+                                        Duration busy_limit = kBusyLimit);
     Store(Store&&) noexcept;
     Store& operator=(Store&&) noexcept;
     ~Store();
@@ -151,14 +160,15 @@ public:
     /// process has declared it lost) is still overwritten: its owner knows better.
     Result<> update_run(const RunRecord& run);
     Result<std::optional<RunRecord>> get_run(std::string_view id);
-    /// By unique prefix of an id, or the newest of that name. `not_found`; `bad_input` when a prefix fits several
-    /// (the message lists at most five).
+    /// By id, else the newest of that name, else by unique prefix of an id. `not_found`; `bad_input` when a prefix fits
+    /// several (the message lists at most five).
     Result<RunRecord> find_run(std::string_view id_or_name);
-    /// Without `manifest` (left empty).
+    /// Without `manifest` (left empty): never give one of these to update_run.
     Result<std::vector<RunRecord>> list_runs(const RunFilter& filter);
     /// Runs whose status is `running`, whoever owns them; only id, name, owner and created_at are filled.
     Result<std::vector<RunRecord>> running_runs();
     /// running → lost, reason lost, with this error, unless its status changed meanwhile. True when it did the change.
+    /// When it ended is unknown: finished_at stays empty; started_before_failure tells whether the command had begun.
     Result<bool> mark_lost(std::string_view run_id, std::string_view error);
 
     Result<std::int64_t> ledger_add(const LedgerEntry& entry);
@@ -166,11 +176,15 @@ public:
     /// All entries, or those of one run, newest first: teardown goes in that order.
     Result<std::vector<LedgerEntry>> ledger_list(std::string_view run_id = {});
 
+    /// Several sources may name one image; a source names the image it was put with last.
     Result<> put_image(const StoredImage& image);
+    /// Counts one more use, now.
     Result<> touch_image(std::string_view digest);
+    /// With all its sources.
     Result<> remove_image(std::string_view digest);
     Result<std::optional<StoredImage>> image_by_source(std::string_view source);
     Result<std::optional<StoredImage>> image_by_content(std::string_view content_digest);
+    /// Each image once, with its newest source; last used first.
     Result<std::vector<StoredImage>> list_images();
 
     /// What was learned of this host, or of a file on it, by key ("accel:…", "digest:…"): small texts.

@@ -1,0 +1,118 @@
+#include "store/impl.h"
+#include "store/values.h"
+
+namespace vmette::store {
+namespace {
+
+constexpr std::string_view kSelect =
+    "SELECT images.digest, source, provider, content_digest, validator, bytes, created_at, last_used_at, uses "
+    "FROM images LEFT JOIN image_sources USING (digest)";
+
+StoredImage read_image(SQLite::Statement& row) {
+    StoredImage image;
+    read_value(row.getColumn(0), image.digest);
+    read_value(row.getColumn(1), image.source);
+    read_value(row.getColumn(2), image.provider);
+    read_value(row.getColumn(3), image.content_digest);
+    read_value(row.getColumn(4), image.validator);
+    read_value(row.getColumn(5), image.bytes);
+    read_value(row.getColumn(6), image.created_at);
+    read_value(row.getColumn(7), image.last_used_at);
+    read_value(row.getColumn(8), image.uses);
+    return image;
+}
+
+std::optional<StoredImage> one_image(Database& database, std::string_view condition, std::string_view argument) {
+    Query query(database.prepared(fmt::format("{} WHERE {}", kSelect, condition)));
+    bind_text(*query, 1, argument);
+    if (!query->executeStep()) return std::nullopt;
+    return read_image(*query);
+}
+
+void put_file(Database& database, const StoredImage& image) {
+    Query query(
+        database.prepared("INSERT INTO images VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (digest) DO UPDATE "
+                          "SET bytes = excluded.bytes, last_used_at = max(last_used_at, excluded.last_used_at)"));
+    bind_text(*query, 1, image.digest);
+    bind_value(*query, 2, image.bytes);
+    bind_value(*query, 3, image.created_at);
+    bind_value(*query, 4, image.last_used_at);
+    bind_value(*query, 5, image.uses);
+    query->executeStep();
+}
+
+void put_source(Database& database, const StoredImage& image, WallTime now) {
+    Query query(
+        database.prepared("INSERT INTO image_sources VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (source) DO UPDATE "
+                          "SET digest = excluded.digest, provider = excluded.provider, "
+                          "content_digest = excluded.content_digest, validator = excluded.validator, "
+                          "put_at = excluded.put_at"));
+    bind_text(*query, 1, image.source);
+    bind_text(*query, 2, image.digest);
+    bind_text(*query, 3, image.provider);
+    bind_text(*query, 4, image.content_digest);
+    bind_text(*query, 5, image.validator);
+    bind_value(*query, 6, now);
+    query->executeStep();
+}
+
+}  // namespace
+
+// The cache can be made again, so none of this waits for the disk.
+
+Result<> Store::put_image(const StoredImage& image) {
+    Database& database = *impl_->database;
+    return database.write(Durability::process, [&] {
+        put_file(database, image);
+        put_source(database, image, impl_->clock.now());
+    });
+}
+
+Result<> Store::touch_image(std::string_view digest) {
+    Database& database = *impl_->database;
+    return database.write(Durability::process, [&] {
+        Query query(
+            database.prepared("UPDATE images SET uses = uses + 1, last_used_at = max(last_used_at, ?2) "
+                              "WHERE digest = ?1"));
+        bind_text(*query, 1, digest);
+        bind_value(*query, 2, impl_->clock.now());
+        query->executeStep();
+    });
+}
+
+Result<> Store::remove_image(std::string_view digest) {
+    Database& database = *impl_->database;
+    return database.write(Durability::process, [&] {
+        Query query(database.prepared("DELETE FROM images WHERE digest = ?1"));
+        bind_text(*query, 1, digest);
+        query->executeStep();
+    });
+}
+
+Result<std::optional<StoredImage>> Store::image_by_source(std::string_view source) {
+    Database& database = *impl_->database;
+    return database.read([&] { return one_image(database, "source = ?1", source); });
+}
+
+Result<std::optional<StoredImage>> Store::image_by_content(std::string_view content_digest) {
+    Database& database = *impl_->database;
+    return database.read([&] {
+        return one_image(database, "content_digest = ?1 ORDER BY put_at DESC, source LIMIT 1", content_digest);
+    });
+}
+
+Result<std::vector<StoredImage>> Store::list_images() {
+    Database& database = *impl_->database;
+    return database.read([&] {
+        Query query(
+            database.prepared(fmt::format("{} ORDER BY last_used_at DESC, digest, put_at DESC, source", kSelect)));
+        std::vector<StoredImage> images;
+        while (query->executeStep()) {
+            StoredImage image = read_image(*query);
+            if (images.empty() || images.back().digest != image.digest) images.push_back(std::move(image));
+        }
+        return images;
+    });
+}
+
+}  // namespace vmette::store

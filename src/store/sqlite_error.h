@@ -1,0 +1,34 @@
+#pragma once
+/// What SQLite's failures mean to the caller and what the user reads.
+
+#include <filesystem>
+#include <stdexcept>
+#include <string_view>
+
+#include "base/error.h"
+#include "base/units.h"
+
+struct sqlite3;
+namespace SQLite {
+class Exception;
+}
+
+namespace vmette::store {
+
+/// Thrown inside Database::read and write by code that finds a value that no vmette writes.
+class DamagedRow : public std::runtime_error {
+public:
+    using std::runtime_error::runtime_error;
+};
+
+/// True when another process's lock is all that stood in the way.
+bool is_transient(const SQLite::Exception& problem);
+
+/// `database`: the connection it came from, for the system's own error number; may be null.
+Error sqlite_error(const SQLite::Exception& problem, sqlite3* database, const std::filesystem::path& path,
+                   Duration busy_limit);
+
+/// The file is not sound, or not ours to read; says what to do.
+Error damaged_database(const std::filesystem::path& path, std::string_view detail);
+
+}  // namespace vmette::store
