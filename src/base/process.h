@@ -38,7 +38,10 @@ struct ProcessSpec {
 class Process {
 public:
     Process() = default;
-    Process(Process&& other) noexcept = default;
+    Process(Process&& other) noexcept
+        : pid_(std::exchange(other.pid_, 0)),
+          pidfd_(std::move(other.pidfd_)),
+          status_(std::exchange(other.status_, std::nullopt)) {}
     Process& operator=(Process&& other) noexcept;
     ~Process();
 
