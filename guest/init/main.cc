@@ -1,0 +1,84 @@
+/// PID 1 of the guest. It greets the host as early as it can, then does what the host says, on one thread.
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <string_view>
+
+#include "console.h"
+#include "loop.h"
+#include "modules.h"
+#include "port.h"
+#include "session.h"
+
+namespace {
+
+using namespace vmette::guest;
+
+/// Ports register within a millisecond or so of their device; a guest without one is of no use.
+constexpr int kPortLimitMs = 10'000;
+/// On the kernel's command line: a machine without a port stops at once (what a bare boot costs, measured).
+constexpr std::string_view kBareWord = "vmette.bare";
+
+void mount_folder(const char* path, const char* type) {
+    mkdir(path, 0755);
+    if (mount(type, path, type, MS_NOSUID, "") != 0) say("cannot mount ", path, ": ", describe_errno(errno));
+}
+
+/// With `reboot=t -no-reboot` the quickest way out of QEMU.
+[[noreturn]] void stop_machine() {
+    reboot(RB_AUTOBOOT);
+    _exit(1);
+}
+
+Fd open_port_or_stop() {
+    if (auto port = open_port(0)) return std::move(*port);
+    if (read_file("/proc/cmdline", 4096).find(kBareWord) != std::string::npos) stop_machine();
+    auto port = open_port(kPortLimitMs);
+    if (port) return std::move(*port);
+    say(port.error());
+    stop_machine();
+}
+
+/// Whatever the commands do to the machine, init is scheduled and not killed for memory. Its children are ordinary.
+void become_unstarvable() {
+    sched_param priority{};
+    priority.sched_priority = 1;
+    if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &priority) != 0)
+        say("no realtime scheduling: ", describe_errno(errno));
+    if (auto written = write_file("/proc/self/oom_score_adj", "-1000"); !written) say(written.error());
+}
+
+void prepare_signals() {
+    signal(SIGPIPE, SIG_IGN);
+    sigset_t ended;
+    sigemptyset(&ended);
+    sigaddset(&ended, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &ended, nullptr);
+}
+
+}  // namespace
+
+int main() {
+    mount_folder("/dev", "devtmpfs");
+    open_console();
+    mount_folder("/sys", "sysfs");
+    mount_folder("/proc", "proc");
+    prepare_signals();
+    load_modules(true);
+
+    Loop loop;
+    Session session(loop, open_port_or_stop());
+    session.greet();
+    become_unstarvable();
+    if (auto attending = session.attend(); !attending) {
+        say(attending.error());
+        stop_machine();
+    }
+    loop.run();
+}
