@@ -79,7 +79,6 @@ Result<NetNamespace> NetNamespace::start() {
     spec.environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin"};
     spec.directory = "/";
     spec.descriptors = {{rules.get(), helper::kRulesFd},
-                        {words.write_end(), 1},
                         {words.write_end(), 2},
                         {handover[1].get(), helper::kHandoverFd},
                         {ready[1].get(), helper::kReadyFd},

@@ -32,8 +32,7 @@ struct NetPlan {
 /// counter `denied`, set `denied_targets` (destination, protocol and port of TCP and UDP).
 std::string nat_rules(const NetPlan& plan);
 
-/// slirp4netns' arguments; its descriptors are on the numbers of helpers/contract.h. Where there is a user namespace
-/// the helper adds it.
+/// slirp4netns' whole command line; its descriptors are on the numbers of helpers/contract.h.
 std::vector<std::string> slirp_arguments(const std::string& program, const NetPlan& plan);
 
 /// IPv4 addresses of this host's interfaces, sorted, 127.0.0.0/8 left out; at most 256.

@@ -110,8 +110,7 @@ Result<ShareServer> ShareServer::start(const std::filesystem::path& folder, bool
     // It parses what the guest sends: it gets none of the user's environment.
     spec.environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin"};
     spec.directory = "/";
-    spec.descriptors = {{words.write_end(), 1},
-                        {words.write_end(), 2},
+    spec.descriptors = {{words.write_end(), 2},
                         {opened.get(), helper::kFolderFd},
                         {connection.listening.get(), helper::kShareSocketFd}};
     VMETTE_TRY(Process process, spawn(spec));

@@ -13,7 +13,6 @@ constexpr int kHandoverFd = 3;  ///< a socket on which tap, network namespace an
 constexpr int kReadyFd = 4;     ///< slirp4netns writes to it once it has joined the namespace
 constexpr int kLeashFd = 5;     ///< slirp4netns ends when the other end of this is closed
 constexpr int kNetworkFd = 6;
-constexpr int kUserFd = 7;
 
 /// vmette-share: descriptors in it.
 constexpr int kFolderFd = 3;       ///< the folder as vmette opened it

@@ -15,7 +15,6 @@
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <initializer_list>
@@ -102,15 +101,13 @@ void bring_up(const Arguments& arguments) {
 /// Ends as nft: 0 once the rules are in force.
 [[noreturn]] void make_namespace(const Arguments& arguments, int to_parent, pid_t parent) {
     die_with(parent);
-    unshare_as_root(CLONE_NEWNET);
-    die_with(parent);
-
+    if (unshare(CLONE_NEWNET) != 0) die("make a network namespace", "", kUnsupported);
     int network = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
     int user = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC);
     if (network < 0 || user < 0) die("open the new namespaces");
     int tap = open_tap(arguments.device);
     for (int fd : {tap, network, user}) send_descriptor(kHandoverFd, fd);
-    for (int fd : {network, user}) send_descriptor(to_parent, fd);
+    send_descriptor(to_parent, network);
     close(kHandoverFd);
 
     // IPv6 goes first, so that the devices never get an address of it. A kernel without it has no such file.
@@ -124,39 +121,27 @@ void bring_up(const Arguments& arguments) {
     die("execute nft");
 }
 
-bool same_namespace(int fd, const char* path) {
-    struct stat left, right;
-    return fstat(fd, &left) == 0 && stat(path, &right) == 0 && left.st_ino == right.st_ino;
-}
-
 /// Puts a descriptor on the number that slirp4netns' arguments name, open across exec.
 void place(int fd, int number) {
-    if (dup2(fd, number) < 0) die("place a descriptor");
+    // On its own number already, it would stay close-on-exec.
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, number + 1);
+    if (copy < 0 || dup2(copy, number) < 0) die("place a descriptor");
 }
 
-[[noreturn]] void become_slirp(char** slirp, int network, int user) {
+[[noreturn]] void become_slirp(char** slirp, int network) {
     place(network, kNetworkFd);
-    static char user_path[] = "--userns-path=/proc/self/fd/7";
-    static_assert(kUserFd == 7);
-    char* command[32];
-    int count = 0;
-    command[count++] = slirp[0];
-    // Without a user namespace of its own the network belongs to ours, which nobody can enter twice.
-    if (!same_namespace(user, "/proc/self/ns/user")) {
-        place(user, kUserFd);
-        command[count++] = user_path;
-    }
-    for (char** next = slirp + 1; *next != nullptr && count < 31; ++next) command[count++] = *next;
-    command[count] = nullptr;
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null < 0) die("open /dev/null");
     place(null, kRulesFd);
-    execv(command[0], command);
+    execv(slirp[0], slirp);
     die("execute slirp4netns");
 }
 
 int run(const Arguments& arguments) {
     pid_t vmette = getppid();
+    // slirp4netns enters namespaces and makes one for its own sandbox, so it too runs in the user namespace, but keeps
+    // the host's network.
+    become_root();
     die_with(vmette);
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) die("make a socket pair");
@@ -168,14 +153,13 @@ int run(const Arguments& arguments) {
     // vmette must see the socket's end when the child fails.
     close(kHandoverFd);
     int network = receive_descriptor(pair[0]);
-    int user = receive_descriptor(pair[0]);
     close(pair[0]);
     int status = 0;
     while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
     }
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) return WIFEXITED(status) ? WEXITSTATUS(status) : kFailed;
-    if (network < 0 || user < 0) return kFailed;
-    become_slirp(arguments.slirp, network, user);
+    if (network < 0) return kFailed;
+    become_slirp(arguments.slirp, network);
 }
 
 }  // namespace

@@ -19,7 +19,8 @@ namespace {
 
 int run(bool read_only, const char* folder, char** virtiofsd) {
     pid_t vmette = getppid();
-    unshare_as_root(CLONE_NEWNS);
+    become_root();
+    if (unshare(CLONE_NEWNS) != 0) die("make a mount namespace", "", kUnsupported);
     die_with(vmette);
 
     // Nothing mounted here may appear on the host, and nothing mounted on the host later may appear in the share.

@@ -1,9 +1,22 @@
 #include "vm/helpers/steps.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sched.h>
+#include <sys/syscall.h>
 
 namespace vmette::helper {
+namespace {
+
+/// The user id alone does not tell: root in a container usually may not.
+bool may_administer() {
+    __user_cap_header_struct head{_LINUX_CAPABILITY_VERSION_3, 0};
+    __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = {};
+    return syscall(SYS_capget, &head, sets) == 0 && (sets[0].effective & 1U << CAP_SYS_ADMIN) != 0 &&
+           (sets[0].effective & 1U << CAP_NET_ADMIN) != 0;
+}
+
+}  // namespace
 
 void write_control(const char* path, const char* text, bool may_miss) {
     int fd = open(path, O_WRONLY | O_CLOEXEC);
@@ -16,13 +29,12 @@ void write_control(const char* path, const char* text, bool may_miss) {
     close(fd);
 }
 
-void unshare_as_root(int flags) {
-    if (unshare(flags) == 0) return;
-    if (errno != EPERM) die("make a namespace");
+void become_root() {
+    if (may_administer()) return;
     // The numbers are read before: inside, both are the overflow id until the maps are written.
     uid_t uid = geteuid();
     gid_t gid = getegid();
-    if (unshare(CLONE_NEWUSER | flags) != 0)
+    if (unshare(CLONE_NEWUSER) != 0)
         die("make a user namespace",
             "; allow it (sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces above 0, and no AppArmor "
             "restriction of user namespaces), or run vmette as root",

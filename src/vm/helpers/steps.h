@@ -31,8 +31,8 @@ inline void die_with(pid_t parent) {
 /// Writes one of the kernel's control files; with `may_miss`, a file that does not exist is no error.
 void write_control(const char* path, const char* text, bool may_miss = false);
 
-/// unshare(2), inside a new user namespace when this process may not do it outside one; there the caller's uid and gid
-/// become 0.
-void unshare_as_root(int flags);
+/// Enters a new user namespace, where the caller's uid and gid become 0, unless this process may already make
+/// namespaces and mounts. Nothing else of the host is given up or won by it.
+void become_root();
 
 }  // namespace vmette::helper
