@@ -49,6 +49,9 @@ struct ShareSpec {
 
 enum class NetMode { none, nat };
 
+/// How a host folder reaches the guest; defined in shares.h.
+enum class ShareTransport;
+
 /// One machine.
 struct VmSpec {
     std::string run_id;
@@ -67,6 +70,8 @@ struct VmSpec {
     std::uint64_t scratch_bytes = 0;  ///< with Upper::scratch
     std::vector<DiskSpec> disks;
     std::vector<ShareSpec> shares;
+    /// What choose_share_transport() found, when the caller remembers it; else each session with shares asks anew.
+    std::optional<ShareTransport> share_transport;
     NetMode net = NetMode::none;
     bool operator==(const VmSpec&) const = default;
 };

@@ -1,0 +1,154 @@
+#include "vm/channel.h"
+
+#include <algorithm>
+
+#include <asio/buffer.hpp>
+#include <asio/post.hpp>
+#include <asio/write.hpp>
+
+#include "base/text.h"
+#include "vm/guarded.h"
+
+namespace vmette::vm {
+namespace {
+
+/// Set-up, command and a full window of stdin fit many times; only a guest that has stopped reading gets here.
+constexpr std::size_t kMaxQueued = 8 * kMiB;
+/// Granting in quarters keeps the guest sending while costing few frames.
+constexpr std::size_t kGrantStep = wire::kInitialCredit / 4;
+
+template <class T>
+Result<std::string> encoded(const T& message, std::string_view what) {
+    std::string payload = wire::encode(message);
+    if (payload.size() > wire::kMaxPayload)
+        return fail(ErrorCode::bad_input, "{} is {} long, and the guest takes {}", what, human_size(payload.size()),
+                    human_size(wire::kMaxPayload));
+    // The guest refuses what its reader refuses; find out here, where it can be said.
+    T again;
+    if (!wire::decode(payload, again))
+        return fail(ErrorCode::bad_input, "{} holds a text longer than {} or more than {} entries", what,
+                    human_size(wire::kMaxString), wire::kMaxList);
+    return payload;
+}
+
+}  // namespace
+
+Channel::Channel(asio::io_context& io, Fd socket, const Clock& clock, ChannelEvents& events)
+    : socket_(io, asio::local::stream_protocol(), socket.release()), events_(events), protocol_(clock, events) {
+    asio::error_code ignored;
+    socket_.non_blocking(true, ignored);
+}
+
+void Channel::start(std::weak_ptr<void> owner) {
+    owner_ = std::move(owner);
+    read();
+}
+
+void Channel::close() {
+    closed_ = true;
+    protocol_.stop();
+    asio::error_code ignored;
+    socket_.close(ignored);
+}
+
+void Channel::read() {
+    if (closed_) return;
+    socket_.async_read_some(asio::buffer(buffer_), guarded(owner_, [this](asio::error_code failed, std::size_t bytes) {
+                                if (closed_) return;
+                                if (failed) return events_.channel_ended(protocol_.end());
+                                received(bytes);
+                                read();
+                            }));
+}
+
+void Channel::drain() {
+    while (!closed_) {
+        asio::error_code failed;
+        std::size_t bytes = socket_.read_some(asio::buffer(buffer_), failed);
+        if (failed) return;
+        received(bytes);
+    }
+}
+
+void Channel::received(std::size_t bytes) {
+    auto taken = protocol_.feed({buffer_.data(), bytes});
+    if (taken || closed_) return;
+    close();
+    events_.channel_broken(taken.error());
+}
+
+void Channel::send(std::string frame) {
+    if (closed_) return;
+    queued_ += frame.size();
+    queue_.push_back(std::move(frame));
+    if (!writing_) write();
+    if (queued_ <= kMaxQueued) return;
+    close();
+    asio::post(socket_.get_executor(), guarded(owner_, [this] {
+                   events_.channel_broken(Error{ErrorCode::protocol, "the guest stopped reading its channel", nullptr});
+               }));
+}
+
+void Channel::write() {
+    writing_ = true;
+    asio::async_write(socket_, asio::buffer(queue_.front()),
+                      guarded(owner_, [this](asio::error_code failed, std::size_t) {
+                          writing_ = false;
+                          // A closed other end is told by the reader, after what it still holds.
+                          if (closed_ || failed) return;
+                          queued_ -= queue_.front().size();
+                          queue_.pop_front();
+                          if (!queue_.empty()) write();
+                      }));
+}
+
+Result<> Channel::setup(const wire::Setup& setup) {
+    VMETTE_TRY(auto payload, encoded(setup, "the guest's set-up (certificates and secrets included)"));
+    protocol_.sent_setup();
+    send(wire::frame(wire::Type::setup, 0, payload));
+    return {};
+}
+
+Result<> Channel::exec(const wire::Exec& exec) {
+    VMETTE_TRY(auto payload, encoded(exec, "the command with its environment"));
+    protocol_.sent_exec();
+    send(wire::frame(wire::Type::exec, kCommandStream, payload));
+    return {};
+}
+
+void Channel::input(std::string_view bytes) {
+    protocol_.sent_stdin(bytes.size());
+    while (!bytes.empty()) {
+        auto piece = bytes.substr(0, wire::kMaxChunk);
+        bytes.remove_prefix(piece.size());
+        send(wire::frame(wire::Type::in, kCommandStream, piece));
+    }
+}
+
+void Channel::input_end() { send(wire::frame(wire::Type::in_end, kCommandStream, {})); }
+
+void Channel::signal(std::uint32_t number) {
+    send(wire::frame(wire::Type::signal, kCommandStream, wire::encode(wire::SignalRequest{number})));
+}
+
+void Channel::resize(const wire::Resize& size) {
+    send(wire::frame(wire::Type::resize, kCommandStream, wire::encode(size)));
+}
+
+void Channel::finish() {
+    protocol_.sent_finish();
+    send(wire::frame(wire::Type::finish, 0, {}));
+}
+
+void Channel::consumed(Stream stream, std::size_t bytes) {
+    std::size_t& owed = owed_[stream == Stream::out ? 0 : 1];
+    owed += bytes;
+    if (owed < kGrantStep || phase() != Phase::running) return;
+    auto channel = static_cast<std::uint8_t>(stream == Stream::out ? wire::Type::out : wire::Type::err);
+    protocol_.granted(stream, owed);
+    send(wire::frame(wire::Type::credit, kCommandStream,
+                     wire::encode(wire::Credit{channel, static_cast<std::uint32_t>(owed)})));
+    owed = 0;
+}
+
+}  // namespace vmette::vm

@@ -1,0 +1,34 @@
+#pragma once
+/// What the guest is told, composed from what was made for it.
+
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "guest/protocol.h"
+#include "vm/net.h"
+#include "vm/shares.h"
+#include "vm/spec.h"
+
+namespace vmette::vm {
+
+/// What only the running session knows.
+struct SetupFacts {
+    WallTime now{};
+    std::string entropy;
+    ShareTransport transport{};        ///< of all shares
+    const NetSettings* net = nullptr;  ///< borrowed; null: no network
+};
+
+/// Bytes of fresh randomness for the guest's pool: twice what its generator's key takes.
+constexpr std::size_t kEntropyBytes = 64;
+std::string fresh_entropy();
+
+/// Kept back from the command's cgroup, so that PID 1 and the kernel live on when the command takes all it may: a
+/// sixteenth of the memory, but 16 MiB to 256 MiB.
+std::uint64_t memory_reserve(std::uint64_t memory_bytes);
+
+wire::Setup compose_setup(const VmSpec& spec, const GuestSetup& setup, const SetupFacts& facts);
+wire::Exec compose_exec(const GuestCommand& command);
+
+}  // namespace vmette::vm

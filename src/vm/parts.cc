@@ -1,0 +1,189 @@
+#include "vm/parts.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+
+#include "base/log.h"
+#include "vm/accel.h"
+#include "vm/discard.h"
+#include "vm/scratch.h"
+
+namespace vmette::vm {
+namespace {
+
+/// The first number above the standard descriptors.
+constexpr int kFirstInherited = 3;
+/// How long the kernel may take to end a process that was sent SIGKILL before we go on without its status.
+constexpr std::chrono::seconds kReapLimit{2};
+/// How long to find out whether virtiofsd works here.
+constexpr std::chrono::seconds kShareProbeLimit{2};
+
+Result<> check_boot_file(const std::filesystem::path& path, std::string_view what) {
+    if (::access(path.c_str(), R_OK) == 0) return {};
+    return fail_errno(fmt::format("open the {} {}", what, path.string()));
+}
+
+QemuDevice* find_device(QemuPlan& plan, DeviceKind kind, std::string_view name) {
+    auto found = std::ranges::find_if(plan.devices, [&](const QemuDevice& d) {
+        return d.device.kind == kind && (name.empty() || d.device.name == name);
+    });
+    return found == plan.devices.end() ? nullptr : &*found;
+}
+
+/// Kills first, so that all of them die side by side, and waits then.
+void reap(Process& process, std::string_view what, std::vector<std::string>& failures) {
+    if (!process || process.wait_for(kReapLimit)) return;
+    failures.push_back(fmt::format("{} (process {}) did not end within {} of SIGKILL", what, process.pid(),
+                                   human_duration(kReapLimit)));
+    // Its destructor would wait for it without limit. It has its signal; what is left of it is the kernel's.
+    (void)new Process(std::move(process));
+}
+
+}  // namespace
+
+Result<Parts> Parts::make(const SessionHost& host, const VmSpec& spec) {
+    VMETTE_CHECK_OK(check_device_budget(spec));
+    QemuPlan plan{.program = {}, .spec = spec, .machine = choose_machine(spec), .devices = {}};
+    VMETTE_TRY(plan.program, find_qemu());
+    VMETTE_CHECK_OK(check_boot_file(spec.kernel, "kernel"));
+    VMETTE_CHECK_OK(check_boot_file(spec.initramfs, "initramfs"));
+    for (auto& device : device_list(spec)) plan.devices.push_back({.device = std::move(device), .mac = {}});
+
+    Parts parts;
+    parts.resources_ = &host.resources;
+    // The helpers first: they come up while QEMU starts.
+    VMETTE_CHECK_OK(parts.start_network(spec, plan));
+    VMETTE_CHECK_OK(parts.serve_shares(spec, plan));
+    VMETTE_CHECK_OK(parts.open_disks(host, spec, plan));
+    VMETTE_CHECK_OK(parts.start_qemu(std::move(plan)));
+    if (parts.net) parts.record(parts.net->process(), "slirp4netns");
+    for (const auto& share : parts.shares)
+        if (share.server) parts.record(share.server->process(), "virtiofsd " + share.tag);
+    return parts;
+}
+
+Result<> Parts::start_network(const VmSpec& spec, QemuPlan& plan) {
+    if (spec.net == NetMode::none) return {};
+    VMETTE_TRY(net, NetNamespace::start());
+    QemuDevice* device = find_device(plan, DeviceKind::net, {});
+    device->fd = kFirstInherited + static_cast<int>(inherited_.size());
+    device->mac = net->settings().mac;
+    inherited_.emplace_back(net->tap_fd(), device->fd);
+    return {};
+}
+
+Result<> Parts::serve_shares(const VmSpec& spec, QemuPlan& plan) {
+    std::optional<ShareTransport> transport = spec.share_transport;
+    for (auto& device : plan.devices) {
+        if (device.device.kind != DeviceKind::share) continue;
+        if (!transport) transport = choose_share_transport(kShareProbeLimit).transport;
+        const auto& tag = device.device.name;
+        auto listed = std::ranges::find(spec.shares, tag, &ShareSpec::tag);
+        const auto& folder = listed == spec.shares.end() ? spec.root.path : listed->host;
+        ServedShare share{.tag = tag, .transport = *transport, .server = {}, .folder = {}};
+        device.transport = *transport;
+        device.fd = kFirstInherited + static_cast<int>(inherited_.size());
+        if (*transport == ShareTransport::virtiofs) {
+            VMETTE_TRY(share.server, ShareServer::start(folder, device.device.read_only));
+            inherited_.emplace_back(share.server->socket(), device.fd);
+        } else {
+            VMETTE_TRY(share.folder, open_shared_folder(folder));
+            inherited_.emplace_back(share.folder.get(), device.fd);
+        }
+        shares.push_back(std::move(share));
+    }
+    return {};
+}
+
+Result<> Parts::open_disks(const SessionHost& host, const VmSpec& spec, QemuPlan& plan) {
+    auto inherit = [&](QemuDevice& device, const Fd& fd) {
+        device.fd = kFirstInherited + static_cast<int>(inherited_.size());
+        inherited_.emplace_back(fd.get(), device.fd);
+    };
+    if (QemuDevice* root = find_device(plan, DeviceKind::block, kRootSerial)) {
+        VMETTE_TRY(Fd image, open_file(spec.root.path, O_RDONLY));
+        inherit(*root, disks_.emplace_back(std::move(image)));
+    }
+    for (std::size_t i = 0; i < spec.disks.size(); ++i) {
+        VMETTE_TRY(OpenDisk disk, open_disk(spec.disks[i].path, spec.disks[i].read_only));
+        QemuDevice* device = find_device(plan, DeviceKind::block, disk_serial(i));
+        device->format = disk.format;
+        inherit(*device, disks_.emplace_back(std::move(disk.fd)));
+    }
+    if (QemuDevice* device = find_device(plan, DeviceKind::block, kScratchSerial)) {
+        VMETTE_TRY(scratch_, make_scratch(host.layout, spec.scratch_bytes));
+        device->discard_contents = true;
+        inherit(*device, scratch_);
+    }
+    return {};
+}
+
+Result<> Parts::start_qemu(QemuPlan plan) {
+    std::vector<Fd> far_ends;
+    auto connect = [&](Fd& ours, int& number) -> Result<> {
+        VMETTE_TRY(auto ends, make_socketpair());
+        ours = std::move(ends[0]);
+        number = kFirstInherited + static_cast<int>(inherited_.size());
+        inherited_.emplace_back(ends[1].get(), number);
+        far_ends.push_back(std::move(ends[1]));
+        return {};
+    };
+    VMETTE_CHECK_OK(connect(connections.qmp, plan.qmp_fd));
+    VMETTE_CHECK_OK(connect(connections.channel, plan.channel_fd));
+    VMETTE_CHECK_OK(connect(connections.console, plan.console_fd));
+    VMETTE_TRY(qemu_words, LastWords::make());
+    inherited_.emplace_back(qemu_words.write_end(), 2);
+
+    ProcessSpec process;
+    process.argv = qemu_arguments(plan);
+    // It runs the guest's devices: it gets none of the user's environment, where secrets may be.
+    process.environment = {"PATH=/usr/bin:/bin"};
+    process.directory = "/";
+    process.descriptors = std::move(inherited_);
+    VMETTE_TRY(qemu, spawn(process));
+    qemu_words.started();
+    record(qemu, "qemu");
+    for (auto& share : shares) {
+        if (share.server) share.server->close_socket();
+        share.folder.reset();
+    }
+    // The locks of the user's disks are QEMU's now, and go with it. The scratch disk stays open, see release().
+    disks_.clear();
+    return {};
+}
+
+void Parts::record(const Process& process, std::string_view what) {
+    auto identity = identify_process(process.pid());
+    if (!identity) return;  // gone already: its watcher will tell
+    auto id = resources_->process_started(*identity, what);
+    if (id)
+        recorded_.push_back(*id);
+    else
+        log(LogLevel::warn, "cannot note {}: {}", what, id.error().text());
+}
+
+std::vector<std::string> Parts::release() {
+    std::vector<std::string> failures;
+    auto each_process = [&](auto&& act) {
+        act(qemu, std::string("QEMU"));
+        for (auto& share : shares)
+            if (share.server) act(share.server->process(), "virtiofsd of share " + share.tag);
+        if (net) act(net->process(), std::string("slirp4netns"));
+    };
+    each_process([&](Process& process, const std::string& what) {
+        if (auto sent = process.signal(SIGKILL); !sent) failures.push_back(what + ": " + sent.error().text());
+    });
+    each_process([&](Process& process, const std::string& what) { reap(process, what, failures); });
+    connections = {};
+    shares.clear();
+    net.reset();
+    disks_.clear();
+    for (auto id : std::exchange(recorded_, {})) resources_->process_gone(id);
+    if (auto discarded = discard(std::move(scratch_)); !discarded) failures.push_back(discarded.error().text());
+    return failures;
+}
+
+}  // namespace vmette::vm
