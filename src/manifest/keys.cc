@@ -32,7 +32,7 @@ constinit const std::array kRootfsKeys{
     Key{.name = "read_only",
         .kind = Kind::boolean,
         .help = "no writable overlay at all",
-        .example = "true",
+        .example = "false",
         .fallback = "false"},
     Key{.name = "pull",
         .kind = Kind::choice,

@@ -68,7 +68,7 @@ Result<LoadRequest::Source> read_source(const std::filesystem::path& path);
 /// sandboxes give equal text (the manifest's digest is the SHA-256 of this text).
 std::string to_toml(const Sandbox& sandbox);
 
-/// The commented manifest that `vmette init` writes.
+/// The commented manifest that `vmette init` writes; `name` is made to fit.
 std::string starter_manifest(std::string_view name);
 
 /// JSON Schema (2020-12) of both manifests, for editors: a document with `job` or `sandbox` is a batch, any other a

@@ -6,8 +6,6 @@ namespace vmette::manifest {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::size_t kMaxName = 63;
-
 /// The first manifest that is no config.toml; null when there is none.
 const Origin* main_origin(const Loading& loading) {
     for (const Origin& origin : loading.origins)
@@ -25,7 +23,7 @@ void read_name(const Value& root, Loading& loading, Sandbox& sandbox) {
     read(root, "name", sandbox.name);
     if (root.find("name") != nullptr) return;
     const Origin* main = main_origin(loading);
-    if (main != nullptr) sandbox.name = fit_name(fs::path(main->name).stem().native(), kMaxName, "._-");
+    if (main != nullptr) sandbox.name = fit_name(fs::path(main->name).stem().native(), kMaxNameLength, "._-");
     if (!kNameRule.fits(sandbox.name))
         loading.report.add(whole_manifest(loading), "name is missing, and the file's name makes none");
 }

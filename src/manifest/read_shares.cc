@@ -37,24 +37,31 @@ void refuse_own_folders(const Share& share, const std::string& what, Place place
     }
 }
 
-void read_host(const Value& table, const std::string& what, Loading& loading, Share& share) {
+/// Fills share.host and returns the path as it was written, made absolute; empty when there is none.
+fs::path read_host(const Value& table, const std::string& what, Loading& loading, Share& share) {
     const Value* host = get(table, "host");
     if (host == nullptr) {
         if (table.find("host") == nullptr)
             loading.report.add(table.place, "{}.host is missing: a folder to share", what);
-        return;
+        return {};
     }
     auto path = host_path(host->text, host->place, loading);
-    if (!path) return;
+    if (!path) return {};
     share.host = path->full;
     if (loading.request.check_host) {
         auto real = resolve_share(*path);
-        if (!real) return loading.report.add(host->place, "{}.host: {}", what, real.error().message);
-        if (!fs::is_directory(*real))
-            return loading.report.add(host->place, "{}.host: {} is not a folder", what, real->native());
+        if (!real) {
+            loading.report.add(host->place, "{}.host: {}", what, real.error().message);
+            return {};
+        }
+        if (!fs::is_directory(*real)) {
+            loading.report.add(host->place, "{}.host: {} is not a folder", what, real->native());
+            return {};
+        }
         share.host = *real;
     }
     refuse_own_folders(share, what, host->place, loading);
+    return path->full;
 }
 
 }  // namespace
@@ -73,10 +80,10 @@ void read_shares(const Value& root, Loading& loading, Sandbox& sandbox) {
         if (table.bad) continue;
         std::string what = fmt::format("shares[{}]", i);
         Share share;
-        read_host(table, what, loading, share);
+        fs::path written = read_host(table, what, loading, share);
         read(table, "tag", share.tag);
-        if (table.find("tag") == nullptr && !share.host.empty()) {
-            share.tag = make_tag(share.host, tags);
+        if (table.find("tag") == nullptr && !written.empty()) {
+            share.tag = make_tag(written, tags);
             tags.insert(share.tag);
         }
         const Value* guest = get(table, "guest");

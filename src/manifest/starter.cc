@@ -2,6 +2,7 @@
 
 #include "manifest/keys.h"
 #include "manifest/load.h"
+#include "manifest/text_rules.h"
 #include "manifest/toml_text.h"
 
 namespace vmette::manifest {
@@ -30,12 +31,13 @@ bool is_table(const Key& key) { return key.kind >= Kind::table; }
 }  // namespace
 
 std::string starter_manifest(std::string_view name) {
+    std::string fitted = fit_name(name, kMaxNameLength, "._-");
     std::string out =
         "# A sandbox of vmette. What is commented out shows an example; docs/manifest.md explains every key.\n\n";
     for (const Key& key : sandbox_root().children) {
         if (key.later || (is_table(key) && key.short_form.empty())) continue;
         std::string value(key.example);
-        if (key.name == "name") value = toml_string(name);
+        if (key.name == "name") value = toml_string(fitted.empty() ? "sandbox" : fitted);
         if (key.name == "rootfs") value = R"("./rootfs")";
         if (key.name == "scratch") value = R"("8G")";
         bool active = key.name == "schema" || key.name == "name" || key.name == "rootfs" || key.name == "exec";

@@ -9,7 +9,6 @@
 namespace vmette::manifest {
 namespace {
 
-constexpr std::size_t kMaxNameLength = 63;
 constexpr std::size_t kMaxTagLength = 31;
 constexpr std::size_t kMaxGuestPath = 1024;
 constexpr std::size_t kMaxCmdline = 1024;  ///< of the 2048 that an x86 kernel takes (COMMAND_LINE_SIZE)

@@ -1,12 +1,15 @@
 #pragma once
 /// What names, paths and addresses in a manifest must look like.
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
 #include "manifest/keys.h"
 
 namespace vmette::manifest {
+
+constexpr std::size_t kMaxNameLength = 63;
 
 extern const TextRule kAnyText;       ///< not empty
 extern const TextRule kNameRule;      ///< of a sandbox
