@@ -92,7 +92,7 @@ Result<NetNamespace> NetNamespace::start() {
         if (!received) return Failure(helper_failure(made.process_, words, "cannot make the guest's network"));
         *fd = std::move(*received);
     }
-    made.settings_ = {plan.guest_address, plan.gateway, plan.dns, kGuestMac, plan.prefix, plan.mtu};
+    made.settings_ = {plan.guest_address, plan.gateway, plan.gateway, kGuestMac, plan.prefix, plan.mtu};
     made.words_ = std::move(words);
     made.ready_ = std::move(ready[0]);
     made.leash_ = std::move(leash[1]);

@@ -54,7 +54,7 @@ std::string nat_rules(const NetPlan& plan) {
         kMaxDeniedTargets);
     out += address_set("refused_networks", kRefusedNetworks);
     out += address_set("host_addresses", plan.host_addresses);
-    // The guest's resolver is a name of ours for slirp4netns' one, which stays unreachable for all else.
+    // The gateway stands for slirp4netns' resolver, which stays unreachable for all else.
     out += fmt::format(
         "    chain translate_dns {{\n"
         "        type nat hook prerouting priority dstnat; policy accept;\n"
@@ -65,7 +65,7 @@ std::string nat_rules(const NetPlan& plan) {
         "        type nat hook postrouting priority srcnat; policy accept;\n"
         "        oifname \"{3}\" masquerade\n"
         "    }}\n",
-        plan.guest_device, plan.dns, plan.outer_dns, plan.outer_device);
+        plan.guest_device, plan.gateway, plan.outer_dns, plan.outer_device);
     // Two rules keep the record: a full set ends its rule, and the total must still be right.
     out +=
         "    chain refuse {\n"

@@ -15,10 +15,10 @@ struct NetPlan {
     std::string outer_device = "tap0";  ///< slirp4netns' tap
     std::string guest_address = "10.0.2.15";
     std::string gateway = "10.0.2.2";
-    std::string dns = "10.0.2.3";
     std::uint32_t prefix = 24;
     std::string outer_network = "10.0.3.0/24";
-    std::string outer_dns = "10.0.3.3";  ///< slirp4netns answers there with the host's resolver
+    /// slirp4netns answers there with the host's resolver. The guest asks the gateway, which stands for it.
+    std::string outer_dns = "10.0.3.3";
     /// slirp4netns' limit is 65521; large frames spare it most of its work per byte.
     std::uint32_t mtu = 65520;
     /// The host's own IPv4 addresses: a connection to one of them would come in over the host's loopback, behind its
