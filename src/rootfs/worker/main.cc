@@ -44,7 +44,7 @@ public:
     }
 
 private:
-    MonotonicTime next_ = std::chrono::steady_clock::now() + std::chrono::milliseconds(100);
+    MonotonicTime next_ = std::chrono::steady_clock::now();
 };
 
 unsigned usable_processors() {

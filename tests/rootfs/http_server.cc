@@ -1,0 +1,148 @@
+#include "rootfs/http_server.h"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+namespace vmette::rootfs {
+namespace {
+
+HttpRequest parse_request(const std::string& text) {
+    HttpRequest request;
+    std::size_t line_end = text.find("\r\n");
+    std::string first = text.substr(0, line_end);
+    request.method = first.substr(0, first.find(' '));
+    std::size_t path = first.find(' ') + 1;
+    request.path = first.substr(path, first.find(' ', path) - path);
+    while (line_end + 2 < text.size()) {
+        std::size_t start = line_end + 2;
+        line_end = text.find("\r\n", start);
+        std::string line = text.substr(start, line_end - start);
+        std::size_t colon = line.find(": ");
+        if (colon == line.npos) break;
+        std::string name = line.substr(0, colon);
+        std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
+        request.headers[name] = line.substr(colon + 2);
+    }
+    return request;
+}
+
+}  // namespace
+
+bool HttpConnection::send(std::string_view bytes) {
+    while (!bytes.empty()) {
+        ssize_t n = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+        if (n <= 0) return false;
+        bytes.remove_prefix(static_cast<std::size_t>(n));
+    }
+    return true;
+}
+
+void HttpConnection::answer(int status, const std::map<std::string, std::string>& headers, std::string_view body) {
+    std::string head = fmt::format("HTTP/1.1 {} Status\r\nConnection: close\r\n", status);
+    if (!headers.contains("Content-Length") && status != 304)
+        head += fmt::format("Content-Length: {}\r\n", body.size());
+    for (const auto& [name, value] : headers) head += name + ": " + value + "\r\n";
+    send(head + "\r\n");
+    send(body);
+}
+
+void HttpConnection::stall() {
+    char byte = 0;
+    while (::recv(socket_, &byte, 1, 0) > 0) {
+    }
+}
+
+HttpServer::HttpServer(Handler handler) : handler_(std::move(handler)) {
+    listener_ = Fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    if (::bind(listener_.get(), reinterpret_cast<sockaddr*>(&address), size) != 0 ||
+        ::listen(listener_.get(), 64) != 0 ||
+        ::getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0)
+        std::abort();
+    port_ = ntohs(address.sin_port);
+    accepting_ = std::thread([this] { accept_all(); });
+}
+
+HttpServer::~HttpServer() {
+    {
+        std::lock_guard lock(mutex_);
+        stopping_ = true;
+        for (int socket : open_) ::shutdown(socket, SHUT_RDWR);
+    }
+    ::shutdown(listener_.get(), SHUT_RDWR);
+    accepting_.join();
+    for (auto& thread : serving_) thread.join();
+}
+
+std::string HttpServer::url(const std::string& path) const { return fmt::format("http://127.0.0.1:{}{}", port_, path); }
+
+std::vector<HttpRequest> HttpServer::requests() const {
+    std::lock_guard lock(mutex_);
+    return requests_;
+}
+
+void HttpServer::accept_all() {
+    while (true) {
+        Fd socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+        if (!socket) return;
+        std::lock_guard lock(mutex_);
+        if (stopping_) return;
+        open_.push_back(socket.get());
+        serving_.emplace_back([this, owned = std::move(socket)]() mutable { serve(std::move(owned)); });
+    }
+}
+
+void HttpServer::serve(Fd socket) {
+    std::string text;
+    char buffer[4096];
+    while (text.find("\r\n\r\n") == text.npos) {
+        ssize_t n = ::recv(socket.get(), buffer, sizeof buffer, 0);
+        if (n <= 0) break;
+        text.append(buffer, static_cast<std::size_t>(n));
+    }
+    if (text.find("\r\n\r\n") != text.npos) {
+        HttpRequest request = parse_request(text);
+        {
+            std::lock_guard lock(mutex_);
+            requests_.push_back(request);
+        }
+        HttpConnection connection(socket.get());
+        handler_(request, connection);
+    }
+    std::lock_guard lock(mutex_);
+    std::erase(open_, socket.get());
+    // What is sent must arrive although the peer's request was not read to its end.
+    ::shutdown(socket.get(), SHUT_WR);
+}
+
+void serve_file(const HttpRequest& request, HttpConnection& connection, const std::string& content,
+                const std::string& etag) {
+    auto header = [&](const std::string& name) {
+        auto found = request.headers.find(name);
+        return found != request.headers.end() ? found->second : std::string();
+    };
+    std::map<std::string, std::string> headers{{"ETag", etag}};
+    if (!etag.empty() && header("if-none-match") == etag) return connection.answer(304, headers, "");
+    std::string range = header("range");
+    if (range.starts_with("bytes=") && header("if-range") == etag) {
+        std::size_t start = std::strtoull(range.c_str() + 6, nullptr, 10);
+        if (start >= content.size()) {
+            headers["Content-Range"] = fmt::format("bytes */{}", content.size());
+            return connection.answer(416, headers, "");
+        }
+        headers["Content-Range"] = fmt::format("bytes {}-{}/{}", start, content.size() - 1, content.size());
+        return connection.answer(206, headers, std::string_view(content).substr(start));
+    }
+    connection.answer(200, headers, content);
+}
+
+}  // namespace vmette::rootfs
