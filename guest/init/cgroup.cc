@@ -29,8 +29,6 @@ Outcome<> CommandGroup::create(const char* mount_path, const CommandGroupLimits&
     return {};
 }
 
-bool CommandGroup::join() const { return write_file(folder_.get(), "cgroup.procs", "0").has_value(); }
-
 void CommandGroup::kill_all() const {
     if (folder_) [[maybe_unused]]
         auto killed = write_file(folder_.get(), "cgroup.kill", "1");

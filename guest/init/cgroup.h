@@ -21,8 +21,8 @@ public:
     /// Makes the group below the cgroup2 mount at `mount_path`. It is reached by descriptor from then on, whatever is
     /// mounted over that path later.
     Outcome<> create(const char* mount_path, const CommandGroupLimits& limits);
-    /// Moves the calling process into it.
-    bool join() const;
+    /// Its descriptor, for clone3(2).
+    int folder() const { return folder_.get(); }
     /// SIGKILL to all that is in it.
     void kill_all() const;
     bool is_empty() const;

@@ -1,6 +1,5 @@
 #include "devices.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
@@ -8,20 +7,14 @@
 namespace vmette::guest {
 
 Outcome<std::string> find_disk(std::string_view serial) {
-    DIR* disks = opendir("/sys/block");
-    if (disks == nullptr) return fail_errno("open /sys/block");
-    std::string found;
-    while (dirent* entry = readdir(disks)) {
-        std::string_view name = entry->d_name;
-        if (!name.starts_with("vd")) continue;
+    // Names in the order in which the kernel hands them out: cheaper than reading the folder, which is boot time.
+    for (char letter = 'a'; letter <= 'z'; ++letter) {
+        std::string name{'v', 'd', letter};
         std::string label = read_file(text("/sys/block/", name, "/serial").c_str(), 64);
-        if (std::string_view rest = label; take_field(rest, '\n') != serial) continue;
-        found = text("/dev/", name);
-        break;
+        if (label.empty()) continue;
+        if (std::string_view rest = label; take_field(rest, '\n') == serial) return text("/dev/", name);
     }
-    closedir(disks);
-    if (found.empty()) return fail("no disk with serial \"", serial, "\"");
-    return found;
+    return fail("no disk with serial \"", serial, "\"");
 }
 
 Outcome<std::uint64_t> disk_size(const std::string& device) {
