@@ -16,6 +16,7 @@ namespace vmette::scheduler {
 namespace {
 
 constexpr Duration kTscWindow{50};
+constexpr Duration kShareProbeLimit{2000};
 
 Result<std::uint64_t> remembered_tsc_khz(store::Store& store) {
     // The rate is a property of one boot of the host: a virtual machine may have been moved since the last.
@@ -53,6 +54,22 @@ Result<std::string> kvm_verdict(const Layout& layout, store::Store& store, const
 bool says_works(std::string_view verdict) { return verdict.starts_with("works"); }
 
 }  // namespace
+
+Result<vm::ShareTransport> remembered_share_transport(store::Store& store) {
+    auto daemon = vm::find_virtiofsd();
+    if (!daemon) return vm::ShareTransport::plan9;
+    struct stat info {};
+    if (::stat(daemon->c_str(), &info) != 0) return fail_errno(daemon->string());
+    std::string key = fmt::format("shares:{}:{}:{}:{}", own_identity().boot_id, daemon->string(), info.st_mtim.tv_sec,
+                                  ::geteuid());
+    VMETTE_TRY(auto known, store.get_fact(key));
+    if (known) return *known == "virtiofs" ? vm::ShareTransport::virtiofs : vm::ShareTransport::plan9;
+    auto choice = vm::choose_share_transport(kShareProbeLimit);
+    log(LogLevel::info, "shares by {}", choice.detail);
+    bool by_virtiofs = choice.transport == vm::ShareTransport::virtiofs;
+    VMETTE_CHECK_OK(store.put_fact(key, by_virtiofs ? "virtiofs" : "9p"));
+    return choice.transport;
+}
 
 Result<std::string> remembered_digest(store::Store& store, const std::filesystem::path& path) {
     struct stat info {};

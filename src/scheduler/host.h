@@ -12,6 +12,7 @@
 #include "manifest/sandbox.h"
 #include "scheduler/run.h"
 #include "store/store.h"
+#include "vm/shares.h"
 #include "vm/spec.h"
 
 namespace vmette::scheduler {
@@ -34,6 +35,9 @@ constexpr std::chrono::seconds kProbeLimit{3};
 /// probed.
 Result<AccelChoice> choose_accel(const Layout& layout, store::Store& store, manifest::Accel wanted,
                                  const Assets& assets, std::string_view kernel_digest);
+
+/// How shares are served here: asked once per boot of the host and version of virtiofsd, then remembered.
+Result<vm::ShareTransport> remembered_share_transport(store::Store& store);
 
 /// One line of the doctor's report.
 struct HostCheck {

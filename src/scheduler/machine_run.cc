@@ -142,6 +142,8 @@ void MachineRun::act(Action action) {
             mark(record_.phases.exec_ms);
             around_.observer.on_phase("collect");
             session_->finish();
+            for (auto& refused : session_->refused_traffic())  // while the guest syncs
+                record_.net_denied.push_back({std::move(refused.host), refused.port, refused.packets});
             arm(phase_timer_, kCollectLimit, Event::collect_timeout);
             break;
     }

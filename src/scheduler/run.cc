@@ -162,6 +162,8 @@ private:
         spec.accel = choice.accel;
         spec.tsc_khz = choice.tsc_khz;
         record_.accel = vm::to_string(choice.accel);
+        if (spec.shares.empty() && spec.root.source != vm::RootSource::directory) return {};
+        VMETTE_TRY(spec.share_transport, remembered_share_transport(host_.store));
         return {};
     }
 

@@ -151,6 +151,18 @@ void LiveSession::finish() {
     if (!over_) channel_.finish();
 }
 
+std::vector<RefusedTarget> LiveSession::refused_traffic() {
+    std::vector<RefusedTarget> out;
+    if (!parts_.net || !network_up_) return out;
+    auto denied = parts_.net->denied();
+    if (!denied) {
+        log(LogLevel::info, "what the network refused is not known: {}", denied.error().text());
+        return out;
+    }
+    for (auto& target : denied->targets) out.push_back({std::move(target.host), target.port, target.packets});
+    return out;
+}
+
 std::vector<std::string> LiveSession::pull() {
     stop_listening();
     return parts_.release();
@@ -251,7 +263,7 @@ void LiveSession::silence_checked() {
     auto silence = now - heard_at_;
     if (silence >= kSilenceLimit)
         return die(
-            {DeathKind::guest_silent, fmt::format("the guest has been silent for {}", human_duration(kSilenceLimit))});
+            {DeathKind::guest_silent, fmt::format("the guest has been silent for {} s", kSilenceLimit.count())});
     bool told = silence >= kSilenceNotice && !std::exchange(silent_, true);
     watch_silence();
     if (told) observer_.on_silence(true);

@@ -30,6 +30,7 @@ public:
     void setup(const GuestSetup& setup);
     void exec(const GuestCommand& command);
     void finish();
+    std::vector<RefusedTarget> refused_traffic();
     std::vector<std::string> pull();
     bool over() const { return over_; }
     Channel& channel() { return channel_; }

@@ -22,6 +22,7 @@ public:
     void resize(std::uint32_t columns, std::uint32_t rows) override { live_->channel().resize({columns, rows}); }
     void consumed(Stream stream, std::size_t bytes) override { live_->channel().consumed(stream, bytes); }
     void finish() override { live_->finish(); }
+    std::vector<RefusedTarget> refused_traffic() override { return live_->refused_traffic(); }
     std::vector<std::string> pull() override { return live_->pull(); }
 
 private:

@@ -47,6 +47,13 @@ struct GuestUsage {
     std::vector<std::string> warnings;  ///< harmless, one line each
 };
 
+/// One destination that the guest was refused, and how often.
+struct RefusedTarget {
+    std::string host;
+    std::uint16_t port = 0;
+    std::uint64_t packets = 0;
+};
+
 /// Why the machine is gone, or of no more use.
 enum class DeathKind {
     qemu_exited,     ///< QEMU ended on its own, or was killed from outside
@@ -129,6 +136,8 @@ public:
     virtual void consumed(Stream stream, std::size_t bytes) = 0;
     /// After on_exited: sync and count, answered by on_finished.
     virtual void finish() = 0;
+    /// What the network's rules refused to the guest so far; nothing without a network. Takes some 10 ms.
+    virtual std::vector<RefusedTarget> refused_traffic() = 0;
     /// Pulls the machine: everything it consisted of is killed, reaped and freed, step by step; a step that fails is
     /// reported and the rest go on. Returns what failed. No observer call follows. Takes some milliseconds.
     virtual std::vector<std::string> pull() = 0;
