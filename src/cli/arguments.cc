@@ -78,6 +78,24 @@ Error unexpected(const std::string& word, const std::vector<Argument>& arguments
                  nullptr};
 }
 
+/// `--flag=value` as two words: CLI11 takes the next word for the value when it is empty.
+std::vector<std::string> split_assignments(std::span<const std::string> words, const std::vector<Argument>& arguments) {
+    std::vector<std::string> result;
+    for (const auto& word : words) {
+        auto equals = word.find('=');
+        auto takes_value = [&](const Argument& argument) {
+            if (argument.is_operand() || argument.is_switch()) return false;
+            auto names = argument.spellings();
+            return std::find(names.begin(), names.end(), word.substr(0, equals)) != names.end();
+        };
+        bool splits = word.starts_with("--") && equals != word.npos &&
+                      std::any_of(arguments.begin(), arguments.end(), takes_value);
+        result.push_back(splits ? word.substr(0, equals) : word);
+        if (splits) result.push_back(word.substr(equals + 1));
+    }
+    return result;
+}
+
 }  // namespace
 
 std::vector<std::string> Argument::spellings() const {
@@ -146,7 +164,7 @@ Result<Arguments::Parsed> Arguments::parse(const std::vector<std::string>& words
             auto* option = std::visit(Binder{app, argument}, argument.target);
             if (argument.required) option->required();
         }
-        std::vector<std::string> reversed(words.begin(), separator);
+        auto reversed = split_assignments({words.begin(), separator}, arguments_);
         std::reverse(reversed.begin(), reversed.end());  // CLI11 takes them from the back
         app.parse(std::move(reversed));
         auto left = app.remaining();
@@ -158,6 +176,9 @@ Result<Arguments::Parsed> Arguments::parse(const std::vector<std::string>& words
         return Parsed::help;
     } catch (const CLI::RequiredError& error) {
         return fail(ErrorCode::bad_input, "{}", error.what());
+    } catch (const CLI::ArgumentMismatch& error) {
+        std::string_view text = error.what();
+        return fail(ErrorCode::bad_input, "{}: a value is missing", harmless_line(text.substr(0, text.find(':'))));
     } catch (const CLI::Error& error) {
         return fail(ErrorCode::bad_input, "{}", harmless_line(error.what()));
     }

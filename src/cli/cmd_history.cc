@@ -102,7 +102,7 @@ public:
         arguments.option("--image", "GLOB", image_, "source of the root filesystem");
         arguments.option("--grep", "TEXT", grep_, "in what the command wrote (not available yet)");
         arguments.option("--where", "EXPR", where_, "a condition (not available yet)");
-        arguments.option("--limit", "N", limit_, "at most so many (default 50)");
+        arguments.option("--limit", "N", limit_, "at most so many (default 50; 0: all)");
         arguments.option("--sort", "KEY,...", sort_, "created, duration, peak_memory, boot, name, exit_code");
         arguments.flag("--json", json_, "print one array of documents");
         arguments.flag("--jsonl", jsonl_, "print one document a line");
@@ -154,8 +154,8 @@ Result<store::RunFilter> HistoryCommand::make_filter(WallTime now) const {
         filter.labels[label.substr(0, equals)] = label.substr(equals + 1);
     }
     constexpr std::int64_t kMostRuns = 1'000'000;
-    if (limit_ && (*limit_ < 1 || *limit_ > kMostRuns))
-        return fail(ErrorCode::bad_input, "--limit {}: 1 to {}", *limit_, kMostRuns);
+    if (limit_ && (*limit_ < 0 || *limit_ > kMostRuns))
+        return fail(ErrorCode::bad_input, "--limit {}: 0 to {}", *limit_, kMostRuns);
     if (limit_) filter.limit = static_cast<std::uint32_t>(*limit_);
     filter.sort = split_commas(sort_);
     for (const auto& key : filter.sort) VMETTE_CHECK_OK(check_name("--sort", key, kSortKeys));

@@ -56,7 +56,7 @@ void add_usage(Sheet& sheet, const store::RunRecord& run) {
     sheet.line("cpu time", fmt::format("{} ms", usage.cpu_ms));
     sheet.line("peak memory", human_size(usage.peak_memory_bytes));
     sheet.line("scratch used", human_size(usage.scratch_bytes));
-    if (run.net_mode != "none")
+    if (run.usage.net_rx_bytes + run.usage.net_tx_bytes > 0)
         sheet.line("network",
                    fmt::format("{} received, {} sent", human_size(usage.net_rx_bytes), human_size(usage.net_tx_bytes)));
     sheet.line("stdout", stream_text(usage.stdout_bytes, usage.stdout_dropped));

@@ -58,16 +58,24 @@ public:
         auto sandbox = load_or_report(context, request);
         if (!sandbox) return scheduler::kExitUsage;
         VMETTE_TRY(const Layout* layout, context.layout());
-        auto providers = rootfs::Registry::with_builtin();
-        // Without a database there is nothing remembered of this host, and a plan makes none.
-        std::optional<store::Store> store;
-        if (auto opened = store::Store::open_read_only(layout->database(), context.clock())) store = *std::move(opened);
-        VMETTE_TRY(auto plan, scheduler::plan_run(*layout, *sandbox, providers, store ? &*store : nullptr));
-        VMETTE_CHECK_OK(context.console().write(json_ ? as_json(plan) : as_toml(plan)));
+        auto plan = plan_here(*layout, *sandbox, context.clock());
+        if (!plan) return Failure(plan.error());
+        VMETTE_CHECK_OK(context.console().write(json_ ? as_json(*plan) : as_toml(*plan)));
         return 0;
     }
 
 private:
+    /// With what is remembered of this host where there is a database, and without it where that does not do: a plan
+    /// writes nothing.
+    static Result<scheduler::RunPlan> plan_here(const Layout& layout, const manifest::Sandbox& sandbox,
+                                                const Clock& clock) {
+        auto providers = rootfs::Registry::with_builtin();
+        if (auto store = store::Store::open_read_only(layout.database(), clock)) {
+            if (auto plan = scheduler::plan_run(layout, sandbox, providers, &*store)) return plan;
+        }
+        return scheduler::plan_run(layout, sandbox, providers, nullptr);
+    }
+
     ManifestFlags manifest_;
     bool json_ = false;
 };

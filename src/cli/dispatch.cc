@@ -18,28 +18,22 @@ namespace {
 
 /// A command line taken apart: which verb, and all words but its name.
 struct Words {
-    std::string first, second;  ///< empty: not there
+    std::string first;
+    std::string second;  ///< the word right behind; empty when there is none, or it is a flag
     std::vector<std::string> rest_after_one, rest_after_two;
 };
 
-/// Flags before the verb (`vmette -v up`) are moved behind it.
-Words split(const std::vector<std::string>& words) {
-    Words result;
+/// Flags before the verb (`vmette -v up`) are moved behind it. Nothing when there is no verb.
+std::optional<Words> split(const std::vector<std::string>& words) {
     std::size_t at = 0;
     while (at < words.size() && words[at].starts_with('-')) at += words[at] == "--color" ? 2 : 1;
-    at = std::min(at, words.size());
-    std::vector<std::string> leading(words.begin(), words.begin() + static_cast<std::ptrdiff_t>(at));
-    if (at == words.size()) {
-        result.rest_after_one = leading;
-        return result;
-    }
+    if (at >= words.size()) return std::nullopt;
     auto rest_from = [&](std::size_t index) {
-        auto rest = leading;
+        std::vector<std::string> rest(words.begin(), words.begin() + static_cast<std::ptrdiff_t>(at));
         rest.insert(rest.end(), words.begin() + static_cast<std::ptrdiff_t>(index), words.end());
         return rest;
     };
-    result.first = words[at];
-    result.rest_after_one = rest_from(at + 1);
+    Words result{.first = words[at], .second = {}, .rest_after_one = rest_from(at + 1), .rest_after_two = {}};
     if (at + 1 < words.size() && !words[at + 1].starts_with('-')) {
         result.second = words[at + 1];
         result.rest_after_two = rest_from(at + 2);
@@ -74,17 +68,22 @@ std::vector<std::string_view> names_below(std::string_view parent) {
     return result;
 }
 
+int refuse_unavailable(Console& console, std::string_view name) {
+    console.error(fmt::format("vmette {} is not available yet", name));
+    return scheduler::kExitUsage;
+}
+
+/// `word` is no verb below `parent` (empty: at the top).
 int refuse_unknown(Console& console, const std::string& parent, const std::string& word) {
-    std::string shown = parent.empty() ? word : parent + " " + word;
-    if (word.empty()) {
-        auto names = names_below(parent);
-        console.error(fmt::format("vmette {} needs one of: {}", parent, fmt::join(names, ", ")));
+    auto candidates = names_below(parent);
+    if (!parent.empty() && word.empty()) {
+        console.error(fmt::format("vmette {} needs one of: {}", parent, fmt::join(candidates, ", ")));
         return scheduler::kExitUsage;
     }
-    auto candidates = names_below(parent);
     auto nearest = nearest_name(word, candidates);
-    std::string hint = nearest ? fmt::format(" (did you mean {}?)", *nearest) : "; `vmette --help` lists the verbs";
-    console.error(fmt::format("unknown verb '{}'{}", shown, hint));
+    console.error(fmt::format("unknown verb '{}{}{}'{}", parent, parent.empty() ? "" : " ", word,
+                              nearest ? fmt::format(" (did you mean {}?)", *nearest) : ""));
+    console.note("`vmette --help` lists the verbs");
     return scheduler::kExitUsage;
 }
 
@@ -155,29 +154,30 @@ int show_overview(Console& console, const std::vector<std::string>& flags) {
 }  // namespace
 
 int run_cli(const std::vector<std::string>& words, Console& console, const Clock& clock) {
-    Words parts = split(words);
-    if (parts.first.empty()) {
-        if (parts.rest_after_one == std::vector<std::string>{"--version"})
-            return run_verb(kVersionVerb, {}, console, clock);
-        if (words.size() == parts.rest_after_one.size()) return show_overview(console, parts.rest_after_one);
+    auto parts = split(words);
+    if (!parts) {
+        if (words == std::vector<std::string>{"--version"}) return run_verb(kVersionVerb, {}, console, clock);
+        return show_overview(console, words);
     }
-    if (parts.first == "help") {
-        std::vector<std::string> turned(words.begin() + 1, words.end());
-        turned.push_back("--help");
-        return run_cli(turned, console, clock);
+    if (parts->first == "help") {
+        auto topic = parts->rest_after_one;
+        topic.push_back("--help");
+        return run_cli(topic, console, clock);
     }
-    std::string two = parts.first + " " + parts.second;
-    if (is_unavailable(parts.first) || is_unavailable(two)) {
-        console.error(fmt::format("vmette {} is not available yet", is_unavailable(two) ? two : parts.first));
-        return scheduler::kExitUsage;
-    }
-    if (const Verb* verb = find_verb(two)) return run_verb(*verb, parts.rest_after_two, console, clock);
-    auto below = names_below(parts.first);
-    const Verb* verb = find_verb(parts.first);
-    if (verb != nullptr && (below.empty() || parts.second.empty()))
-        return run_verb(*verb, parts.rest_after_one, console, clock);
-    if (!below.empty()) return refuse_unknown(console, parts.first, parts.second);
-    return refuse_unknown(console, "", parts.first);
+    std::string two = parts->first + " " + parts->second;
+    if (is_unavailable(two)) return refuse_unavailable(console, two);
+    if (is_unavailable(parts->first)) return refuse_unavailable(console, parts->first);
+    if (const Verb* verb = find_verb(two)) return run_verb(*verb, parts->rest_after_two, console, clock);
+    const Verb* verb = find_verb(parts->first);
+    auto below = names_below(parts->first);
+    if (verb != nullptr && (below.empty() || parts->second.empty()))
+        return run_verb(*verb, parts->rest_after_one, console, clock);
+    if (below.empty()) return refuse_unknown(console, "", parts->first);
+    bool all_unavailable = std::all_of(below.begin(), below.end(), [&](std::string_view name) {
+        return is_unavailable(fmt::format("{} {}", parts->first, name));
+    });
+    if (all_unavailable) return refuse_unavailable(console, parts->first);
+    return refuse_unknown(console, parts->first, parts->second);
 }
 
 }  // namespace vmette::cli

@@ -21,8 +21,9 @@ Result<manifest::LoadRequest> empty_request(Context& context) {
     manifest::LoadRequest request;
     request.environment = environment_variable;
     request.home = home_folder();
-    request.forbidden_shares = {layout->state, layout->cache, layout->config, layout->runtime};
     std::error_code ignored;
+    request.set_folder = std::filesystem::current_path(ignored);
+    request.forbidden_shares = {layout->state, layout->cache, layout->config, layout->runtime};
     if (std::filesystem::exists(layout->config_file(), ignored)) {
         VMETTE_TRY(auto defaults, manifest::read_source(layout->config_file()));
         defaults.defaults_table = true;
@@ -85,9 +86,7 @@ Result<manifest::LoadRequest> manifest_request(Context& context, const ManifestF
     VMETTE_TRY(std::string env, env_table(flags.env));
     std::string command = flags.command.empty() ? "" : fmt::format("exec = {}\n", toml_argv(flags.command));
     if (!command.empty() || !env.empty()) {
-        std::error_code ignored;
-        request.sources.push_back(
-            {.name = "command line", .folder = std::filesystem::current_path(ignored), .text = command + env});
+        request.sources.push_back({.name = "command line", .folder = request.set_folder, .text = command + env});
     }
     request.set = flags.set;
     return request;
@@ -95,8 +94,7 @@ Result<manifest::LoadRequest> manifest_request(Context& context, const ManifestF
 
 Result<manifest::LoadRequest> manifest_request(Context& context, const std::string& name, const std::string& text) {
     VMETTE_TRY(auto request, empty_request(context));
-    std::error_code ignored;
-    request.sources.push_back({.name = name, .folder = std::filesystem::current_path(ignored), .text = text});
+    request.sources.push_back({.name = name, .folder = request.set_folder, .text = text});
     return request;
 }
 

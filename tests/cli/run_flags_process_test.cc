@@ -1,0 +1,148 @@
+#include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/vmette_process.h"
+
+namespace vmette::cli {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+class RunFlagsTest : public testing::Test {
+protected:
+    RunFlagsTest() {
+        std::filesystem::create_directory(home_.path("root"));
+        std::filesystem::create_directory(home_.path("src"));
+        home_.write("disk.img", std::string(4096, '\0'));
+    }
+    VmetteHome home_;
+};
+
+TEST_F(RunFlagsTest, FlagsBecomeAManifest) {
+    auto result = home_.run({"run",
+                             "./root",
+                             "--share",
+                             "./src:/src:overlay",
+                             "--disk",
+                             "disk.img:/data:ro",
+                             "--scratch",
+                             "1G",
+                             "--net",
+                             "nat",
+                             "--timeout",
+                             "5m",
+                             "--memory",
+                             "1G",
+                             "--vcpus",
+                             "2",
+                             "--env",
+                             "A=$b",
+                             "--label",
+                             "team=x",
+                             "--label",
+                             "a.b=1",
+                             "--name",
+                             "mine",
+                             "--workdir",
+                             "/src",
+                             "--user",
+                             "1000:1000",
+                             "-t",
+                             "-i",
+                             "--print-manifest",
+                             "--",
+                             "sh",
+                             "-c",
+                             "echo \"$A\""});
+    EXPECT_EQ(result.code, 0) << result.err;
+    EXPECT_EQ(result.out, R"(schema = 1
+name = "mine"
+rootfs = "./root"
+exec = ["sh", "-c", "echo \"$A\""]
+workdir = "/src"
+user = "1000:1000"
+tty = true
+stdin = "inherit"
+scratch = "1G"
+shares = ["./src:/src:overlay"]
+
+[[disks]]
+path = "disk.img"
+guest = "/data"
+read_only = true
+
+[net]
+mode = "nat"
+
+[env]
+A = "$$b"
+
+[limits]
+vcpus = 2
+memory = "1G"
+timeout = "5m"
+
+[labels]
+team = "x"
+"a.b" = "1"
+)");
+    home_.write("printed.toml", result.out);
+    auto valid = home_.run({"validate", "printed.toml"});
+    EXPECT_EQ(valid.code, 0) << valid.err;
+}
+
+TEST_F(RunFlagsTest, NameComesFromTheSource) {
+    const std::pair<const char*, const char*> cases[] = {
+        {"./root", "root"},
+        {"tar+https://example.org/images/My_Root.tar.gz?x=1", "my_root"},
+        {"python:3.12-alpine", "python"},
+        {"oci://ghcr.io/acme/agent@sha256:00", "agent"},
+        {"./root/..", "run"},
+    };
+    for (const auto& [source, name] : cases) {
+        auto result = home_.run({"run", source, "--print-manifest"});
+        EXPECT_THAT(result.out, HasSubstr(std::string("name = \"") + name + "\"\n")) << source << result.err;
+    }
+}
+
+TEST_F(RunFlagsTest, ErrorsAreTheManifests) {
+    auto result = home_.run({"run", "./root", "--timeout", "soon", "--share", "nowhere:/x"});
+    EXPECT_EQ(result.code, 2);
+    EXPECT_THAT(result.err, HasSubstr("command line:"));
+    EXPECT_THAT(result.err, HasSubstr("soon"));
+    EXPECT_THAT(result.err, HasSubstr("nowhere"));
+    EXPECT_EQ(home_.run({"run", "./root", "--label", "x"}).err, "vmette: error: --label x: it is written NAME=VALUE\n");
+    EXPECT_THAT(home_.run({"run", "./root", "--net", "all"}).err,
+                HasSubstr("--net: 'all' is none of none, nat, allowlist"));
+    EXPECT_THAT(home_.run({"run", "./root", "true"}).err,
+                HasSubstr("unexpected argument 'true' (a command is written after `--`)"));
+}
+
+TEST_F(RunFlagsTest, RootThatIsNotThereIsAFailureThatHistoryRemembers) {
+    auto result = home_.run({"run", "tar+file:///nowhere/root.tar", "--name", "gone", "--", "true"});
+    EXPECT_EQ(result.code, 125);
+    EXPECT_EQ(result.out, "");
+    EXPECT_THAT(result.err, StartsWith("vmette: image-error: "));
+    EXPECT_THAT(result.err, HasSubstr("/nowhere/root.tar"));
+    auto runs = json::parse(home_.run({"history", "--json"}).out);
+    ASSERT_EQ(runs.size(), 1u);
+    EXPECT_EQ(runs[0]["name"], "gone");
+    EXPECT_EQ(runs[0]["status"], "failed");
+    EXPECT_EQ(runs[0]["reason"], "image-error");
+    EXPECT_EQ(runs[0]["started_before_failure"], false);
+    auto logs = home_.run({"history", "logs", "gone"});
+    EXPECT_EQ(logs.code, 1);
+    EXPECT_THAT(logs.err, HasSubstr("wrote nothing"));
+}
+
+TEST_F(RunFlagsTest, DocumentIsAllThatJsonPrints) {
+    auto result = home_.run({"run", "tar+file:///nowhere/root.tar", "--json", "--", "true"});
+    EXPECT_EQ(result.code, 125);
+    EXPECT_EQ(json::parse(result.out)["reason"], "image-error");
+    EXPECT_EQ(home_.run({"run", "./root", "--stream"}).err, "vmette: error: --stream belongs to --json\n");
+}
+
+}  // namespace
+}  // namespace vmette::cli

@@ -1,0 +1,139 @@
+#include <gmock/gmock.h>
+
+#include "cli/verbs.h"
+#include "cli/vmette_process.h"
+
+namespace vmette::cli {
+namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
+
+std::vector<std::string> words_of(std::string_view name) {
+    auto space = name.find(' ');
+    if (space == name.npos) return {std::string(name)};
+    return {std::string(name.substr(0, space)), std::string(name.substr(space + 1))};
+}
+
+TEST(UsageTest, HelpOfEveryVerbEndsWithExampleAndExitCodes) {
+    VmetteHome home;
+    for (const Verb* verb : all_verbs()) {
+        auto words = words_of(verb->name);
+        words.emplace_back("--help");
+        auto help = home.run(words);
+        EXPECT_EQ(help.code, 0) << verb->name;
+        EXPECT_EQ(help.err, "") << verb->name;
+        EXPECT_THAT(help.out, StartsWith("vmette " + std::string(verb->name) + ": "));
+        auto example = help.out.find("\nexample:\n  vmette " + std::string(verb->name));
+        auto codes = help.out.find("\nexit codes:\n  0");
+        EXPECT_NE(example, std::string::npos) << help.out;
+        EXPECT_NE(codes, std::string::npos) << help.out;
+        EXPECT_LT(example, codes);
+    }
+    EXPECT_FALSE(std::filesystem::exists(home.layout().state)) << "help must make nothing";
+}
+
+TEST(UsageTest, HelpFitsAScreen) {
+    VmetteHome home;
+    for (const Verb* verb : all_verbs()) {
+        auto words = words_of(verb->name);
+        words.emplace_back("--help");
+        std::string text = home.run(words).out;
+        for (std::size_t start = 0; start < text.size();) {
+            auto end = text.find('\n', start);
+            EXPECT_LE(end - start, 120u) << text.substr(start, end - start);
+            start = end + 1;
+        }
+    }
+}
+
+TEST(UsageTest, OverviewNamesEveryVerb) {
+    VmetteHome home;
+    auto help = home.run({"--help"});
+    EXPECT_EQ(help.code, 0);
+    for (const Verb* verb : all_verbs()) {
+        if (verb->hidden) continue;
+        EXPECT_THAT(help.out, HasSubstr("\n  " + std::string(verb->name) + " "));
+    }
+    auto nothing = home.run({});
+    EXPECT_EQ(nothing.code, 2);
+    EXPECT_EQ(nothing.out, "");
+    EXPECT_EQ(nothing.err, help.out);
+    EXPECT_EQ(home.run({"help", "up"}).out, home.run({"up", "--help"}).out);
+}
+
+TEST(UsageTest, UnknownVerbNamesTheNearest) {
+    VmetteHome home;
+    auto typo = home.run({"histroy"});
+    EXPECT_EQ(typo.code, 2);
+    EXPECT_EQ(typo.out, "");
+    EXPECT_EQ(typo.err,
+              "vmette: error: unknown verb 'histroy' (did you mean history?)\n"
+              "vmette: `vmette --help` lists the verbs\n");
+    EXPECT_THAT(home.run({"history", "shwo"}).err,
+                StartsWith("vmette: error: unknown verb 'history shwo' (did you mean show?)"));
+    EXPECT_THAT(home.run({""}).err, StartsWith("vmette: error: unknown verb ''\n"));
+    EXPECT_THAT(home.run({"\x1b[2J"}).err, StartsWith("vmette: error: unknown verb '\\x1b[2J'\n"));
+}
+
+TEST(UsageTest, UnknownFlagNamesTheNearest) {
+    VmetteHome home;
+    auto typo = home.run({"history", "--jsn"});
+    EXPECT_EQ(typo.code, 2);
+    EXPECT_EQ(typo.err,
+              "vmette: error: vmette history: unknown flag --jsn (did you mean --json?)\n"
+              "vmette: `vmette history --help` shows how it is used\n");
+}
+
+TEST(UsageTest, MissingOperandIsNamed) {
+    VmetteHome home;
+    auto missing = home.run({"up"});
+    EXPECT_EQ(missing.code, 2);
+    EXPECT_THAT(missing.err, StartsWith("vmette: error: vmette up: FILE is required\n"));
+    EXPECT_THAT(home.run({"run"}).err, StartsWith("vmette: error: vmette run: SOURCE is required\n"));
+    EXPECT_THAT(home.run({"image"}).err, StartsWith("vmette: error: vmette image needs one of: ls, providers, "));
+}
+
+TEST(UsageTest, VerbsThatAreNotThereYetSaySo) {
+    VmetteHome home;
+    for (std::string_view name : unavailable_verbs()) {
+        auto words = words_of(name);
+        words.emplace_back("some-id");
+        auto refused = home.run(words);
+        EXPECT_EQ(refused.code, 2) << name;
+        EXPECT_EQ(refused.out, "");
+        EXPECT_EQ(refused.err, "vmette: error: vmette " + std::string(name) + " is not available yet\n");
+    }
+    EXPECT_EQ(home.run({"batch"}).err, "vmette: error: vmette batch is not available yet\n");
+}
+
+TEST(UsageTest, FlagsThatAreNotThereYetSaySo) {
+    VmetteHome home;
+    for (const char* flag : {"--grep", "--where"}) {
+        auto refused = home.run({"history", flag, "x"});
+        EXPECT_EQ(refused.code, 2);
+        EXPECT_EQ(refused.err, "vmette: error: " + std::string(flag) + " is not available yet\n");
+    }
+}
+
+TEST(UsageTest, FlagsMayStandBeforeTheVerb) {
+    VmetteHome home;
+    EXPECT_EQ(home.run({"--color", "never", "-q", "version"}).out, home.run({"version"}).out);
+    EXPECT_EQ(home.run({"--version"}).out, home.run({"version"}).out);
+    auto lonely = home.run({"--color", "never"});
+    EXPECT_EQ(lonely.code, 2);
+    EXPECT_THAT(lonely.err, StartsWith("vmette: error: a verb is missing"));
+}
+
+TEST(UsageTest, CheapVerbsTouchNoDisk) {
+    VmetteHome home;
+    home.run({"version"});
+    home.run({"schema"});
+    home.run({"completion", "bash"});
+    home.run({"image", "providers"});
+    EXPECT_FALSE(std::filesystem::exists(home.layout().state));
+    EXPECT_FALSE(std::filesystem::exists(home.layout().cache));
+}
+
+}  // namespace
+}  // namespace vmette::cli
