@@ -22,6 +22,7 @@ fs::path absolute_folder(const fs::path& folder) {
 
 std::vector<Origin> list_origins(const LoadRequest& request) {
     std::vector<Origin> origins;
+    origins.reserve(request.sources.size() + request.set.size());
     for (const LoadRequest::Source& source : request.sources)
         origins.push_back({source.name, absolute_folder(source.folder), source.text, source.defaults_table, false});
     for (const std::string& argument : request.set)
