@@ -113,12 +113,15 @@ private:
     }
 
     void pause();
+    /// The errno behind the last failure, 0 when not known.
+    int system_error();
 
     std::filesystem::path path_;
     Duration busy_limit_;
     SQLite::Database connection_;
     std::unordered_map<std::string, SQLite::Statement> statements_;
     std::optional<Durability> durability_;
+    int commit_errno_ = 0;  ///< sqlite3_system_errno() does not tell of a failed COMMIT
     std::chrono::steady_clock::time_point busy_since_;
     std::minstd_rand jitter_;
 };
@@ -135,9 +138,10 @@ auto Database::guarded(Body&& body) -> Result<std::invoke_result_t<Body>> {
                 return body();
             }
         } catch (const SQLite::Exception& problem) {
+            int number = system_error();
             // Some locks are refused at once, without the busy handler: where waiting could deadlock.
             if (!is_transient(problem) || std::chrono::steady_clock::now() >= deadline)
-                return Failure(sqlite_error(problem, handle(), path_, busy_limit_));
+                return Failure(sqlite_error(problem, number, path_, busy_limit_));
         } catch (const DamagedRow& problem) {
             return Failure(damaged_database(path_, problem.what()));
         } catch (const std::bad_alloc&) {

@@ -39,8 +39,8 @@ Result<int> our_version(Database& database) {
 }
 
 /// Another process may have come first: looks again under the lock.
-Result<> apply(Database& database, const Migration& migration) {
-    auto applied = database.write(Durability::power_loss, [&] {
+Result<> apply(Database& database, const Migration& migration, Durability durability) {
+    auto applied = database.write(durability, [&] {
         int version = version_of(database);
         if (version >= migration.version) return;
         require_ours(database, version);
@@ -64,8 +64,10 @@ Result<> migrate(Database& database, std::span<const Migration> known) {
     // A property of the file, outside any transaction. SQLite refuses it at once while others look at the file, and
     // guarded() tries again.
     VMETTE_CHECK_OK(database.guarded([&] { database.execute("PRAGMA journal_mode = WAL"); }));
+    // A new history has nothing to lose yet, and making it should not keep the first run waiting.
+    Durability durability = version == 0 ? Durability::process : Durability::power_loss;
     for (const Migration& migration : known)
-        if (migration.version > version) VMETTE_CHECK_OK(apply(database, migration));
+        if (migration.version > version) VMETTE_CHECK_OK(apply(database, migration, durability));
     VMETTE_TRY(int reached, our_version(database));
     if (reached > newest) return too_new(database, reached, newest);
     return {};

@@ -126,10 +126,11 @@ RunRecord read_run(SQLite::Statement& statement, int first) {
 void write_run_details(Database& database, std::int64_t key, const RunRecord& run) {
     remove_run_details(database, key);
     for (const auto& [label, value] : run.labels) {
-        Query query(database.prepared("INSERT INTO run_labels VALUES (?1, ?2, ?3)"));
+        Query query(database.prepared("INSERT INTO run_labels VALUES (?1, ?2, ?3, ?4)"));
         query->bind(1, key);
         bind_text(*query, 2, label);
         bind_text(*query, 3, value);
+        bind_value(*query, 4, run.created_at);
         query->executeStep();
     }
     for (std::int64_t position = 0; const Denied& denied : run.net_denied) {

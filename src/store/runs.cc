@@ -16,6 +16,13 @@ void write_manifest(Database& database, std::int64_t key, const std::string& man
     query->executeStep();
 }
 
+/// Before its command begins a run can be repeated without harm, so its row need not wait for the disk; from then on
+/// it must be known whatever happens. Commits reach the disk in order: a later one takes the earlier ones along.
+Durability durability_of(const RunRecord& run) {
+    bool harmless = run.status == RunStatus::running && !run.started_at;
+    return harmless ? Durability::process : Durability::power_loss;
+}
+
 /// The row's key when `sql` (one parameter, the id) returns one.
 std::optional<std::int64_t> key_of(Database& database, const std::string& sql, const RunRecord& run) {
     Query query(database.prepared(sql));
@@ -31,7 +38,7 @@ Result<> Store::insert_run(const RunRecord& run) {
         fmt::format("INSERT INTO runs ({}) VALUES ({}) ON CONFLICT (id) DO NOTHING RETURNING key", run_columns(),
                     run_placeholders());
     Database& database = *impl_->database;
-    VMETTE_TRY(bool inserted, database.write(Durability::power_loss, [&] {
+    VMETTE_TRY(bool inserted, database.write(durability_of(run), [&] {
         auto key = key_of(database, kInsert, run);
         if (!key) return false;
         write_manifest(database, *key, run.manifest);
@@ -45,7 +52,7 @@ Result<> Store::insert_run(const RunRecord& run) {
 Result<> Store::update_run(const RunRecord& run) {
     static const std::string kUpdate = fmt::format("UPDATE runs SET {} WHERE id = ?1 RETURNING key", run_assignments());
     Database& database = *impl_->database;
-    VMETTE_TRY(bool updated, database.write(Durability::power_loss, [&] {
+    VMETTE_TRY(bool updated, database.write(durability_of(run), [&] {
         auto key = key_of(database, kUpdate, run);
         if (!key) return false;
         write_manifest(database, *key, run.manifest);

@@ -29,10 +29,9 @@ Error damaged_database(const std::filesystem::path& path, std::string_view detai
                  nullptr};
 }
 
-Error sqlite_error(const SQLite::Exception& problem, sqlite3* database, const std::filesystem::path& path,
+Error sqlite_error(const SQLite::Exception& problem, int number, const std::filesystem::path& path,
                    Duration busy_limit) {
     int code = problem.getErrorCode() & 0xFF;
-    int number = database != nullptr ? ::sqlite3_system_errno(database) : 0;
     std::string file = path.string();
     if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB) return damaged_database(path, problem.what());
     if (is_transient(problem))

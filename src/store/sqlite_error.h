@@ -8,7 +8,6 @@
 #include "base/error.h"
 #include "base/units.h"
 
-struct sqlite3;
 namespace SQLite {
 class Exception;
 }
@@ -24,8 +23,8 @@ public:
 /// True when another process's lock is all that stood in the way.
 bool is_transient(const SQLite::Exception& problem);
 
-/// `database`: the connection it came from, for the system's own error number; may be null.
-Error sqlite_error(const SQLite::Exception& problem, sqlite3* database, const std::filesystem::path& path,
+/// `number`: the system's own error number behind it, 0 when not known.
+Error sqlite_error(const SQLite::Exception& problem, int number, const std::filesystem::path& path,
                    Duration busy_limit);
 
 /// The file is not sound, or not ours to read; says what to do.

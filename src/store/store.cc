@@ -3,6 +3,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "store/impl.h"
 #include "store/migrate.h"
 
@@ -49,6 +51,7 @@ Result<std::string> Store::check() {
         std::string found;
         while (query->executeStep()) {
             std::string line = query->getColumn(0).getString();
+            std::ranges::replace(line, '\n', ' ');
             if (line != "ok") found += (found.empty() ? "" : "; ") + line;
         }
         return found;

@@ -138,8 +138,8 @@ struct StoredImage {
 /// The database. Errors: io (cannot open, corrupt), no_space, unsupported (made by a newer vmette: refused, untouched),
 /// busy (another writer for longer than the limit).
 ///
-/// Runs are on the disk when a call returns, whatever happens to the machine; the rest outlives any process but may
-/// lose its last moments in a power failure (docs/decisions/0001-sqlite.md).
+/// What a call wrote outlives any process when it returns. A run whose command has begun also outlives the machine
+/// (docs/decisions/0001-sqlite.md); the rest may lose its last moments in a power failure.
 class Store {
 public:
     /// How long a call waits for another process's write; many wait less than a millisecond each.
@@ -192,7 +192,7 @@ public:
     Result<> put_fact(std::string_view key, std::string_view value);
     Result<> remove_facts(std::string_view key_prefix);
 
-    /// PRAGMA quick_check: empty when sound, else what it said.
+    /// PRAGMA quick_check: empty when sound, else what it said, on one line.
     Result<std::string> check();
     int schema_version() const;
 

@@ -1,0 +1,111 @@
+#include "store/worker.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+
+#include "base/digest.h"
+#include "store/store_fixture.h"
+
+namespace vmette::store {
+namespace {
+
+constexpr uid_t kNobody = 65534;
+
+int failed(const Error& error) {
+    std::printf("%s: %s\n", std::string(to_string(error.code)).c_str(), error.text().c_str());
+    std::fflush(stdout);
+    return 1;
+}
+
+Result<> one_run(Store& store, const std::string& id, const std::string& name) {
+    RunRecord run = new_run(id, name);
+    run.labels["team"] = name;
+    VMETTE_CHECK_OK(store.insert_run(run));
+    LedgerEntry entry;
+    entry.run_id = id;
+    entry.path = "/run/" + id;
+    VMETTE_TRY(auto owed, store.ledger_add(entry));
+    run.started_at = instant(1);
+    VMETTE_CHECK_OK(store.update_run(run));
+    VMETTE_CHECK_OK(store.put_fact("shared", id));
+    VMETTE_CHECK_OK(store.put_image({"sha256:1", "shared-source", "tar", "c", "v", 1, instant(0), instant(0), 0}));
+    VMETTE_CHECK_OK(store.touch_image("sha256:1"));
+    RunFilter recent;
+    recent.limit = 5;
+    VMETTE_TRY(auto listed, store.list_runs(recent));
+    run.status = RunStatus::succeeded;
+    run.finished_at = instant(2);
+    VMETTE_CHECK_OK(store.update_run(run));
+    VMETTE_CHECK_OK(store.ledger_remove(owed));
+    VMETTE_TRY(RunRecord found, store.find_run(id));
+    if (found != run) return fail(ErrorCode::internal, "run {} came back changed", id);
+    return {};
+}
+
+Result<> be_busy(const std::filesystem::path& path, const std::string& number) {
+    SystemClock clock;
+    for (int i = 0; i < 10; ++i) {
+        // Each in a connection of its own, as each `vmette` is.
+        VMETTE_TRY(Store store, Store::open(path, clock));
+        VMETTE_CHECK_OK(one_run(store, fmt::format("run-{}-{}", number, i), "worker-" + number));
+    }
+    return {};
+}
+
+Result<> insert_endlessly(const std::filesystem::path& path, bool report) {
+    SystemClock clock;
+    VMETTE_TRY(Store store, Store::open(path, clock));
+    while (true) {
+        RunRecord run = full_run(make_ulid(clock.now().time_since_epoch().count()));
+        VMETTE_CHECK_OK(store.insert_run(run));
+        if (report) VMETTE_CHECK_OK(write_all(1, run.id + "\n"));
+    }
+}
+
+Result<> be_cramped(const std::filesystem::path& path, const std::string& bytes) {
+    std::signal(SIGXFSZ, SIG_IGN);
+    rlimit limit{std::stoull(bytes), std::stoull(bytes)};
+    if (::setrlimit(RLIMIT_FSIZE, &limit) != 0) return fail_errno("setrlimit");
+    return insert_endlessly(path, false);
+}
+
+Result<> be_nobody(const std::filesystem::path& path) {
+    if (::setresgid(kNobody, kNobody, kNobody) != 0 || ::setresuid(kNobody, kNobody, kNobody) != 0)
+        return fail_errno("become nobody");
+    SystemClock clock;
+    VMETTE_TRY(Store store, Store::open(path, clock));
+    return store.put_fact("k", "v");
+}
+
+}  // namespace
+
+int run_worker(const std::vector<std::string>& arguments) {
+    const std::string& mode = arguments.at(0);
+    const std::string& path = arguments.at(1);
+    Result<> done = fail(ErrorCode::bad_input, "unknown mode {}", mode);
+    if (mode == "busy") done = be_busy(path, arguments.at(2));
+    if (mode == "endless") done = insert_endlessly(path, true);
+    if (mode == "cramped") done = be_cramped(path, arguments.at(2));
+    if (mode == "nobody") done = be_nobody(path);
+    return done ? 0 : failed(done.error());
+}
+
+ProcessSpec worker(std::vector<std::string> arguments, int output) {
+    ProcessSpec spec;
+    spec.argv = {"/proc/self/exe", "--worker"};
+    spec.argv.insert(spec.argv.end(), arguments.begin(), arguments.end());
+    spec.descriptors = {{output, 1}, {output, 2}};
+    return spec;
+}
+
+}  // namespace vmette::store
+
+int main(int argc, char** argv) {
+    if (argc > 1 && std::string(argv[1]) == "--worker")
+        return vmette::store::run_worker(std::vector<std::string>(argv + 2, argv + argc));
+    ::testing::InitGoogleTest(&argc, argv);
+    return RUN_ALL_TESTS();
+}
