@@ -32,7 +32,7 @@ bool readable(int fd, int milliseconds) {
 
 struct NetTest : testing::Test {
     static void SetUpTestSuite() {
-        if (const char* build = ::getenv("VMETTE_BUILD_DIR")) ::setenv("VMETTE_LIBEXEC_DIR", build, 1);
+        ::setenv("VMETTE_LIBEXEC_DIR", VMETTE_HELPER_DIR, 1);
         cannot = become_host(kOwn);
     }
     void SetUp() override {
@@ -211,7 +211,7 @@ TEST_F(NetTest, MissingProgramNamesItsPackage) {
 TEST(NetHelperTest, MissingHelperIsSaid) {
     ::setenv("VMETTE_LIBEXEC_DIR", "/nonexistent", 1);
     auto net = NetNamespace::start();
-    if (const char* build = ::getenv("VMETTE_BUILD_DIR")) ::setenv("VMETTE_LIBEXEC_DIR", build, 1);
+    ::setenv("VMETTE_LIBEXEC_DIR", VMETTE_HELPER_DIR, 1);
     if (net) GTEST_SKIP() << "the helper stands beside this test program";
     EXPECT_EQ(net.error().code, ErrorCode::not_found);
     EXPECT_THAT(net.error().text(), testing::StartsWith("vmette's helper program vmette-netns is missing (looked in "
