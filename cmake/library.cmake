@@ -32,6 +32,13 @@ function(vmette_test name label)
   target_link_libraries(${name} PRIVATE vmette_options ${ARG_LINK} GTest::gtest GTest::gmock GTest::gtest_main)
   include(GoogleTest)
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60
-    PROPERTIES LABELS ${label} TIMEOUT ${ARG_TIMEOUT} RUN_SERIAL ${ARG_SERIAL}
-    ENVIRONMENT "VMETTE_BINARY=${PROJECT_BINARY_DIR}/vmette;VMETTE_SOURCE_DIR=${PROJECT_SOURCE_DIR};VMETTE_BUILD_DIR=${PROJECT_BINARY_DIR}")
+    PROPERTIES LABELS ${label} TIMEOUT ${ARG_TIMEOUT} RUN_SERIAL ${ARG_SERIAL})
+  # Not among the PROPERTIES above: they lose all of a list but its first element.
+  set(environment ${CMAKE_CURRENT_BINARY_DIR}/${name}_environment.cmake)
+  file(WRITE ${environment} "foreach(test IN LISTS ${name}_TESTS)
+  set_tests_properties(\"\${test}\" PROPERTIES ENVIRONMENT
+    \"VMETTE_BINARY=${PROJECT_BINARY_DIR}/vmette;VMETTE_SOURCE_DIR=${PROJECT_SOURCE_DIR};VMETTE_BUILD_DIR=${PROJECT_BINARY_DIR}\")
+endforeach()
+")
+  set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${environment})
 endfunction()

@@ -63,7 +63,7 @@ Result<vm::ShareTransport> remembered_share_transport(store::Store& store) {
     std::string key = fmt::format("shares:{}:{}:{}:{}", own_identity().boot_id, daemon->string(), info.st_mtim.tv_sec,
                                   ::geteuid());
     VMETTE_TRY(auto known, store.get_fact(key));
-    if (known) return *known == "virtiofs" ? vm::ShareTransport::virtiofs : vm::ShareTransport::plan9;
+    if (known) return known->starts_with("virtiofs") ? vm::ShareTransport::virtiofs : vm::ShareTransport::plan9;
     auto choice = vm::choose_share_transport(kShareProbeLimit);
     log(LogLevel::info, "shares by {}", choice.detail);
     bool by_virtiofs = choice.transport == vm::ShareTransport::virtiofs;
