@@ -54,6 +54,8 @@ void write_proc(int report, const char* path, const std::string& text) {
 
 /// Puts each descriptor on its number. Sources are first moved out of the way of all targets.
 void place_descriptors(int& report, std::vector<std::pair<int, int>>& descriptors) {
+    // Ours are close-on-exec from birth; what whoever started us left open (a shell's redirections) is not.
+    ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
     int floor = 3;
     for (auto& [from, to] : descriptors) floor = std::max(floor, to + 1);
     report = ::fcntl(report, F_DUPFD_CLOEXEC, floor);

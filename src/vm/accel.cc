@@ -56,7 +56,8 @@ Result<> check_kvm_device() {
     auto kvm = open_file(kKvmDevice, O_RDWR);
     if (!kvm) {
         if (::access(kKvmDevice, F_OK) != 0)
-            return fail(ErrorCode::unsupported, "there is no /dev/kvm: hardware virtualization is off, or not passed on");
+            return fail(ErrorCode::unsupported,
+                        "there is no /dev/kvm: hardware virtualization is off, or not passed on");
         return fail(ErrorCode::unsupported, "/dev/kvm: permission denied (add yourself to the group kvm)");
     }
     int version = ::ioctl(kvm->get(), KVM_GET_API_VERSION, 0);
@@ -115,8 +116,7 @@ AccelProbe boot(const VmSpec& spec, Duration limit) {
     io.run_for(limit);
     auto took = std::chrono::duration_cast<Duration>(clock.monotonic() - begin);
     (*session)->pull();
-    if (waiter.greeted)
-        return {true, "booted in " + human_duration(took), static_cast<std::uint64_t>(took.count())};
+    if (waiter.greeted) return {true, "booted in " + human_duration(took), static_cast<std::uint64_t>(took.count())};
     if (!waiter.death.empty()) return {false, waiter.death, 0};
     return {false, fmt::format("no hello from the guest within {}", human_duration(limit)), 0};
 }
@@ -171,8 +171,7 @@ Result<std::filesystem::path> find_qemu() {
         return *found;
     }
     auto found = find_program("qemu-system-x86_64");
-    if (!found)
-        return fail(ErrorCode::not_found, "QEMU is not installed: install the package qemu-system-x86");
+    if (!found) return fail(ErrorCode::not_found, "QEMU is not installed: install the package qemu-system-x86");
     return *found;
 }
 

@@ -262,8 +262,7 @@ void LiveSession::silence_checked() {
     if (now - silence_timer_.expiry() > kLateTimer) heard_at_ = now;
     auto silence = now - heard_at_;
     if (silence >= kSilenceLimit)
-        return die(
-            {DeathKind::guest_silent, fmt::format("the guest has been silent for {} s", kSilenceLimit.count())});
+        return die({DeathKind::guest_silent, fmt::format("the guest has been silent for {} s", kSilenceLimit.count())});
     bool told = silence >= kSilenceNotice && !std::exchange(silent_, true);
     watch_silence();
     if (told) observer_.on_silence(true);

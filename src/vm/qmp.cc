@@ -48,7 +48,7 @@ void Qmp::start(std::weak_ptr<void> owner) {
     // QEMU reads this when it is ready for it; a new socket's buffer holds it until then, so no write can be short.
     asio::error_code failed;
     socket_.write_some(asio::buffer(std::string_view("{\"execute\":\"qmp_capabilities\"}\n")), failed);
-    if (failed) log(LogLevel::warn, "cannot write to QEMU's monitor: {}", failed.message());
+    if (failed) log(LogLevel::debug, "cannot write to QEMU's monitor: {}", failed.message());
     read();
 }
 
