@@ -1,5 +1,7 @@
 /// vmette doctor: what this host can do.
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "cli/json_writer.h"
 #include "cli/progress.h"
@@ -55,11 +57,14 @@ std::string as_json(const scheduler::HostReport& report) {
 
 std::string as_text(const scheduler::HostReport& report, const Console& console) {
     std::string out;
+    std::size_t widest = 0;
+    for (const auto& check : report.checks) widest = std::max(widest, check.name.size());
     for (const auto& check : report.checks) {
         std::string state = fmt::format("{:<8}", state_name(check.state));
-        out += fmt::format("{}  {:<14}  {}\n", console.paint(state_style(check.state), state), check.name,
+        out += fmt::format("{}  {:<{}}  {}\n", console.paint(state_style(check.state), state), check.name, widest,
                            harmless_line(check.detail));
-        if (!check.advice.empty()) out += fmt::format("{:10}{:16}-> {}\n", "", "", harmless_line(check.advice));
+        if (!check.advice.empty())
+            out += fmt::format("{:10}{:{}}  -> {}\n", "", "", widest, harmless_line(check.advice));
     }
     if (report.can_run)
         out += fmt::format("\nSandboxes can run here, with {}.\n", report.accel);

@@ -1,7 +1,6 @@
 #include <sys/stat.h>
 
-#include <fstream>
-#include <thread>
+#include <algorithm>
 
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
