@@ -1,0 +1,94 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "guest/init/cgroup.h"
+#include "guest/init/filesystems.h"
+#include "guest/init/launch.h"
+
+namespace vmette::guest {
+namespace {
+
+std::string disk_with(std::size_t offset, std::string_view magic, std::size_t size = kProbeSize) {
+    std::string disk(size, '\0');
+    disk.replace(offset, magic.size(), magic);
+    return disk;
+}
+
+TEST(FilesystemsTest, AreToldApartByTheirMagic) {
+    EXPECT_EQ(detect_filesystem(disk_with(0, "hsqs")), "squashfs");
+    EXPECT_EQ(detect_filesystem(disk_with(1024, "\xe2\xe1\xf5\xe0")), "erofs");
+    EXPECT_EQ(detect_filesystem(disk_with(1080, "\x53\xef")), "ext4");
+    EXPECT_EQ(detect_filesystem(disk_with(0, "XFSB")), "xfs");
+    EXPECT_EQ(detect_filesystem(disk_with(65600, "_BHRfS_M")), "btrfs");
+    EXPECT_EQ(detect_filesystem(disk_with(32769, "CD001")), "iso9660");
+    EXPECT_EQ(detect_filesystem(disk_with(82, "FAT32   ")), "vfat");
+}
+
+TEST(FilesystemsTest, EmptyAndShortDisksHoldNone) {
+    EXPECT_EQ(detect_filesystem(std::string(kProbeSize, '\0')), "");
+    EXPECT_EQ(detect_filesystem(""), "");
+    EXPECT_EQ(detect_filesystem("hsq"), "");
+    EXPECT_EQ(detect_filesystem(disk_with(0, "\xeb\x63\x90", 512)), "");
+}
+
+TEST(CommandMemoryTest, IsAllButTheReserve) { EXPECT_EQ(command_memory({512 << 20, 64 << 20, 0}), 448ULL << 20); }
+
+TEST(CommandMemoryTest, ReserveHasAFloor) { EXPECT_EQ(command_memory({512 << 20, 0, 0}), 496ULL << 20); }
+
+TEST(CommandMemoryTest, IsNeverLessThanHalf) {
+    EXPECT_EQ(command_memory({64 << 20, 60 << 20, 0}), 32ULL << 20);
+    EXPECT_EQ(command_memory({64 << 20, 1ULL << 60, 0}), 32ULL << 20);
+}
+
+TEST(NumbersTest, OnlyWholeDecimalsWithinTheLimitAreRead) {
+    std::uint64_t value = 0;
+    EXPECT_TRUE(parse_number("18446744073709551615", UINT64_MAX, value));
+    EXPECT_EQ(value, UINT64_MAX);
+    EXPECT_FALSE(parse_number("18446744073709551616", UINT64_MAX, value));
+    EXPECT_FALSE(parse_number("", 10, value));
+    EXPECT_FALSE(parse_number("-1", 10, value));
+    EXPECT_FALSE(parse_number("1 ", 10, value));
+    EXPECT_FALSE(parse_number("11", 10, value));
+}
+
+TEST(NumbersTest, FigureIsFoundByItsKey) {
+    constexpr char kEvents[] = "low 0\nhigh 1\noom 2\noom_kill 3\noom_group_kill 4\n";
+    EXPECT_EQ(number_after(kEvents, "oom"), 2U);
+    EXPECT_EQ(number_after(kEvents, "oom_kill"), 3U);
+    EXPECT_EQ(number_after(kEvents, "max"), 0U);
+}
+
+TEST(EnvironmentTest, IsPassedAsSentWithWhatIsMissing) {
+    wire::Exec exec;
+    exec.env = {{"A", "1"}, {"B", "x=y"}};
+    Account account;
+    account.home = "/home/agent";
+    EXPECT_THAT(
+        make_environment(exec, account),
+        ::testing::ElementsAre("A=1", "B=x=y", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                               "HOME=/home/agent"));
+}
+
+TEST(EnvironmentTest, WhatWasSentWins) {
+    wire::Exec exec;
+    exec.tty = true;
+    exec.env = {{"PATH", "/x"}, {"HOME", "/y"}, {"TERM", "dumb"}};
+    EXPECT_THAT(make_environment(exec, Account{}), ::testing::ElementsAre("PATH=/x", "HOME=/y", "TERM=dumb"));
+}
+
+TEST(EnvironmentTest, TerminalHasAName) {
+    wire::Exec exec;
+    exec.tty = true;
+    EXPECT_THAT(make_environment(exec, Account{}), ::testing::Contains("TERM=xterm"));
+}
+
+TEST(LaunchFailureTest, IsReadFromTheStatusPipe) {
+    auto failure =
+        parse_failure(std::string(1, static_cast<char>(wire::FailureKind::not_found)) + "x: no such program");
+    EXPECT_EQ(failure.kind, wire::FailureKind::not_found);
+    EXPECT_EQ(failure.message, "x: no such program");
+    EXPECT_EQ(parse_failure("").kind, wire::FailureKind::setup);
+}
+
+}  // namespace
+}  // namespace vmette::guest
