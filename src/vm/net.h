@@ -46,7 +46,7 @@ public:
     /// /dev/net/tun, no user namespaces; the message says what to do), vm.
     static Result<NetNamespace> start();
 
-    /// For QEMU's -netdev tap,fd=N (vnet_hdr=on). QEMU needs a copy; ours may stay open.
+    /// For QEMU's -netdev tap,fd=N, which finds out about vnet_hdr itself. QEMU needs a copy; ours may stay open.
     int tap_fd() const { return tap_.get(); }
     const NetSettings& settings() const { return settings_; }
     /// Readable once the outside is joined, or once that failed: then call joined(). Non-blocking.

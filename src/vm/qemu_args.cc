@@ -116,7 +116,7 @@ void add_device(const QemuPlan& plan, const QemuDevice& d, std::vector<std::stri
         case DeviceKind::share:
             return add_share(d, out);
         case DeviceKind::net:
-            out.insert(out.end(), {"-netdev", fmt::format("tap,id=net0,fd={},vnet_hdr=on", d.fd), "-device",
+            out.insert(out.end(), {"-netdev", fmt::format("tap,id=net0,fd={}", d.fd), "-device",
                                    fmt::format("virtio-net-device,{},netdev=net0,mac={}", bus, d.mac)});
             return;
         case DeviceKind::rng:
@@ -135,7 +135,7 @@ void add_device(const QemuPlan& plan, const QemuDevice& d, std::vector<std::stri
 
 std::string kernel_command_line(const VmSpec& spec) {
     // A panic or reboot is a triple fault, which QEMU turns into its own end at once.
-    std::string out = "console=ttyS0 quiet panic=-1 reboot=t random.trust_cpu=on swiotlb=noforce";
+    std::string out = "console=ttyS0 quiet panic=-1 reboot=t random.trust_cpu=on swiotlb=noforce dummy.numdummies=0";
     if (spec.accel == Accel::tcg) {
         // Patching locks out of the kernel's code makes TCG translate it twice.
         out += " no_timer_check noreplace-smp";

@@ -75,7 +75,7 @@ TEST(QemuArgumentsTest, SmallMachineUnderEmulationHasNoAcpi) {
               "-initrd",
               "/a/initramfs.cpio",
               "-append",
-              "console=ttyS0 quiet panic=-1 reboot=t random.trust_cpu=on swiotlb=noforce no_timer_check noreplace-smp "
+              "console=ttyS0 quiet panic=-1 reboot=t random.trust_cpu=on swiotlb=noforce dummy.numdummies=0 no_timer_check noreplace-smp "
               "tsc_early_khz=2600000 tsc=reliable lapic_timer_hz=1000000000",
               "-chardev",
               "socket,id=qmp,fd=4",
@@ -132,7 +132,7 @@ TEST(QemuArgumentsTest, EveryKindOfDeviceUnderKvm) {
               "kvm", "-cpu", "host", "-smp", "4", "-m", "3072M", "-global", "virtio-mmio.force-legacy=false"},
              kJail,
              {"-kernel", "/a/vmlinux", "-initrd", "/a/initramfs.cpio", "-append",
-              "console=ttyS0 quiet panic=-1 reboot=t random.trust_cpu=on swiotlb=noforce loglevel=7", "-chardev",
+              "console=ttyS0 quiet panic=-1 reboot=t random.trust_cpu=on swiotlb=noforce dummy.numdummies=0 loglevel=7", "-chardev",
               "socket,id=qmp,fd=11", "-mon", "chardev=qmp,mode=control", "-chardev", "socket,id=console,fd=13",
               "-serial", "chardev:console",
               // root, the user's disks, scratch
@@ -161,7 +161,7 @@ TEST(QemuArgumentsTest, EveryKindOfDeviceUnderKvm) {
               "local,id=share7,path=/proc/self/fd/9,security_model=none,multidevs=remap,readonly=on", "-device",
               "virtio-9p-device,bus=virtio-mmio-bus.7,fsdev=share7,mount_tag=tmp",
               // network and vmette's own
-              "-netdev", "tap,id=net0,fd=10,vnet_hdr=on", "-device",
+              "-netdev", "tap,id=net0,fd=10", "-device",
               "virtio-net-device,bus=virtio-mmio-bus.8,netdev=net0,mac=52:54:00:00:00:01", "-object",
               "rng-builtin,id=rng0", "-device", "virtio-rng-device,bus=virtio-mmio-bus.9,rng=rng0", "-device",
               "virtio-balloon-device,bus=virtio-mmio-bus.10,deflate-on-oom=on", "-chardev", "socket,id=channel,fd=12",
@@ -186,7 +186,7 @@ TEST(QemuArgumentsTest, DistributionKernelUnderEmulationKeepsAcpiAndIsToldTheTim
               "-initrd",
               "/a/initramfs.cpio",
               "-append",
-              "console=ttyS0 quiet panic=-1 reboot=t random.trust_cpu=on swiotlb=noforce no_timer_check noreplace-smp "
+              "console=ttyS0 quiet panic=-1 reboot=t random.trust_cpu=on swiotlb=noforce dummy.numdummies=0 no_timer_check noreplace-smp "
               "tsc_early_khz=2600000 tsc=reliable",
               "-chardev",
               "socket,id=qmp,fd=3",
@@ -216,7 +216,7 @@ TEST(QemuArgumentsTest, HostWithoutInvariantCounterKeepsTheTimerChips) {
     auto arguments = qemu_arguments(plan_for(spec));
     EXPECT_EQ(arguments.at(2), "microvm,x-option-roms=off,rtc=on,acpi=on,mem-merge=off,dump-guest-core=off");
     EXPECT_EQ(kernel_command_line(spec),
-              "console=ttyS0 quiet panic=-1 reboot=t random.trust_cpu=on swiotlb=noforce no_timer_check noreplace-smp");
+              "console=ttyS0 quiet panic=-1 reboot=t random.trust_cpu=on swiotlb=noforce dummy.numdummies=0 no_timer_check noreplace-smp");
 }
 
 TEST(QemuArgumentsTest, CommaInATagStaysInTheTag) {
