@@ -69,15 +69,20 @@ std::vector<Input> load(const std::filesystem::path& folder) {
 
 class Mutator {
 public:
-    Input mutate(const std::vector<Input>& corpus) {
-        Input input = pick(corpus);
-        for (std::size_t steps = 1 + below(6); steps > 0; --steps) step(input, corpus);
+    explicit Mutator(std::vector<Input> corpus) : corpus_(std::move(corpus)), recent_(kRecent) {}
+
+    const Input& next() {
+        // Half of them go on from an earlier one, so that changes add up.
+        Input input = below(2) == 0 ? pick(corpus_) : pick(recent_);
+        for (std::size_t steps = 1 + below(6); steps > 0; --steps) step(input);
         if (input.size() > kLongestInput) input.resize(kLongestInput);
-        return input;
+        return recent_[at_++ % kRecent] = std::move(input);
     }
 
 private:
-    void step(Input& input, const std::vector<Input>& corpus) {
+    static constexpr std::size_t kRecent = 64;
+
+    void step(Input& input) {
         switch (below(7)) {
             case 0:
                 return flip_bit(input);
@@ -90,7 +95,7 @@ private:
             case 4:
                 return insert(input, part_of(input));
             case 5:
-                return insert(input, part_of(pick(corpus)));
+                return insert(input, part_of(pick(corpus_)));
             default:
                 input.resize(below(input.size() + 1));
         }
@@ -117,10 +122,12 @@ private:
         auto first = input.begin() + static_cast<std::ptrdiff_t>(from);
         return Input(first, first + static_cast<std::ptrdiff_t>(count));
     }
-    const Input& pick(const std::vector<Input>& corpus) { return corpus[below(corpus.size())]; }
+    const Input& pick(const std::vector<Input>& inputs) { return inputs[below(inputs.size())]; }
     std::size_t below(std::size_t limit) { return static_cast<std::size_t>(random_() % limit); }
     std::uint8_t byte() { return static_cast<std::uint8_t>(random_()); }
 
+    std::vector<Input> corpus_, recent_;
+    std::size_t at_ = 0;
     std::mt19937_64 random_{1};
 };
 
@@ -138,7 +145,7 @@ int main(int argc, char** argv) {
         for (auto& input : load(argv[i])) corpus.push_back(std::move(input));
     for (const auto& input : corpus) run(input);
     long mutations = std::atol(argv[1]);
-    Mutator mutator;
-    for (long i = 0; i < mutations; ++i) run(mutator.mutate(corpus));
     std::printf("%zu inputs of the corpus, %ld mutations\n", corpus.size(), mutations);
+    Mutator mutator(std::move(corpus));
+    for (long i = 0; i < mutations; ++i) run(mutator.next());
 }
