@@ -48,7 +48,7 @@ void check_accelerators(HostReport& report, const Layout& layout, store::Store& 
     }
     progress("booting a guest under kvm");
     (void)store.remove_facts("kvm:");
-    auto kvm = choose_accel(layout, store, manifest::Accel::kvm, assets, *digest);
+    auto kvm = choose_accel(layout, store, manifest::Accel::kvm, assets, *digest, Probing::allowed);
     if (kvm) {
         report.checks.push_back({"accelerator kvm", State::ok, kvm->detail, ""});
         report.accel = "kvm";
@@ -59,7 +59,7 @@ void check_accelerators(HostReport& report, const Layout& layout, store::Store& 
          "enable virtualisation in the firmware, or nested virtualisation where this host is itself a "
          "virtual machine, and join the group kvm"});
     progress("booting a guest under tcg");
-    auto choice = choose_accel(layout, store, manifest::Accel::tcg, assets, *digest);
+    auto choice = choose_accel(layout, store, manifest::Accel::tcg, assets, *digest, Probing::allowed);
     auto tcg = vm::probe(vm::Accel::tcg, assets.kernel, assets.initramfs, assets.kernel_has_timer_patch,
                          assets.kernel_has_mmio_cmdline, choice ? choice->tsc_khz : 0, kTcgLimit);
     report.checks.push_back({"accelerator tcg", tcg.works ? State::ok : State::missing,

@@ -18,23 +18,25 @@ namespace {
 constexpr Duration kTscWindow{50};
 constexpr Duration kShareProbeLimit{2000};
 
-Result<std::uint64_t> remembered_tsc_khz(store::Store& store) {
+Result<std::uint64_t> remembered_tsc_khz(store::Store& store, Probing probing) {
     // The rate is a property of one boot of the host: a virtual machine may have been moved since the last.
     std::string key = "tsc-khz:" + own_identity().boot_id;
     VMETTE_TRY(auto known, store.get_fact(key));
     if (known) return std::strtoull(known->c_str(), nullptr, 10);
+    if (probing == Probing::remembered_only) return 0;
     std::uint64_t khz = vm::measure_tsc_khz(kTscWindow);
     VMETTE_CHECK_OK(store.put_fact(key, std::to_string(khz)));
     return khz;
 }
 
-/// The remembered answer of a KVM probe, or a probe now. "works: detail" or "fails: detail".
+/// The remembered answer of a KVM probe, or a probe now: "works: detail", "fails: detail" or "unknown: detail".
 Result<std::string> kvm_verdict(const Layout& layout, store::Store& store, const Assets& assets,
-                                std::string_view kernel_digest, bool again) {
+                                std::string_view kernel_digest, Probing probing) {
     VMETTE_TRY(auto qemu, vm::find_qemu());
     std::string key = "kvm:" + vm::probe_key(qemu, kernel_digest);
     VMETTE_TRY(auto known, store.get_fact(key));
-    if (known && !again) return *known;
+    if (known) return *known;
+    if (probing == Probing::remembered_only) return "unknown: not tried yet";
 
     // One process probes; those that wait find its answer.
     auto lock_path = layout.lock("accelerator-probe");
@@ -42,7 +44,7 @@ Result<std::string> kvm_verdict(const Layout& layout, store::Store& store, const
     VMETTE_TRY(Fd lock, open_file(lock_path, O_RDWR | O_CREAT));
     if (::flock(lock.get(), LOCK_EX) != 0) return fail_errno("lock " + lock_path.string());
     VMETTE_TRY(auto meanwhile, store.get_fact(key));
-    if (meanwhile && !again) return *meanwhile;
+    if (meanwhile) return *meanwhile;
 
     auto probe = vm::probe(vm::Accel::kvm, assets.kernel, assets.initramfs, assets.kernel_has_timer_patch,
                            assets.kernel_has_mmio_cmdline, 0, std::chrono::duration_cast<Duration>(kProbeLimit));
@@ -60,8 +62,8 @@ Result<vm::ShareTransport> remembered_share_transport(store::Store& store) {
     if (!daemon) return vm::ShareTransport::plan9;
     struct stat info {};
     if (::stat(daemon->c_str(), &info) != 0) return fail_errno(daemon->string());
-    std::string key = fmt::format("shares:{}:{}:{}:{}", own_identity().boot_id, daemon->string(), info.st_mtim.tv_sec,
-                                  ::geteuid());
+    std::string key =
+        fmt::format("shares:{}:{}:{}:{}", own_identity().boot_id, daemon->string(), info.st_mtim.tv_sec, ::geteuid());
     VMETTE_TRY(auto known, store.get_fact(key));
     if (known) return known->starts_with("virtiofs") ? vm::ShareTransport::virtiofs : vm::ShareTransport::plan9;
     auto choice = vm::choose_share_transport(kShareProbeLimit);
@@ -86,7 +88,7 @@ Result<std::string> remembered_digest(store::Store& store, const std::filesystem
 }
 
 Result<AccelChoice> choose_accel(const Layout& layout, store::Store& store, manifest::Accel wanted,
-                                 const Assets& assets, std::string_view kernel_digest) {
+                                 const Assets& assets, std::string_view kernel_digest, Probing probing) {
     AccelChoice choice;
     if (wanted == manifest::Accel::hvf)
         return fail(ErrorCode::unsupported,
@@ -98,15 +100,15 @@ Result<AccelChoice> choose_accel(const Layout& layout, store::Store& store, mani
         if (wanted == manifest::Accel::kvm)
             return fail(ErrorCode::unsupported, "vm.accel = \"kvm\" does not work here: {}", choice.detail);
     } else {
-        VMETTE_TRY(std::string verdict, kvm_verdict(layout, store, assets, kernel_digest, false));
+        VMETTE_TRY(std::string verdict, kvm_verdict(layout, store, assets, kernel_digest, probing));
         choice.detail = verdict;
         if (says_works(verdict)) choice.accel = vm::Accel::kvm;
         if (wanted == manifest::Accel::kvm && choice.accel != vm::Accel::kvm)
-            return fail(ErrorCode::unsupported, "vm.accel = \"kvm\" does not work here: {} (vmette doctor tries again)",
+            return fail(ErrorCode::unsupported, "vm.accel = \"kvm\" does not work here: {}",
                         verdict.substr(verdict.find(' ') + 1));
     }
     if (choice.accel == vm::Accel::tcg) {
-        VMETTE_TRY(choice.tsc_khz, remembered_tsc_khz(store));
+        VMETTE_TRY(choice.tsc_khz, remembered_tsc_khz(store, probing));
     }
     return choice;
 }

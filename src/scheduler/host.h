@@ -30,11 +30,14 @@ struct AccelChoice {
 /// How long a guest may take to say hello under an accelerator that works; KVM needs a tenth of it.
 constexpr std::chrono::seconds kProbeLimit{3};
 
+/// Whether an answer that is not remembered may be found out, which boots a guest.
+enum class Probing { allowed, remembered_only };
+
 /// `wanted` when it is named (an error when it does not work), else KVM where a guest boots under it, else TCG. A probe
 /// is run once per host, QEMU and kernel, by one process at a time, and remembered; a host without /dev/kvm is not
 /// probed.
 Result<AccelChoice> choose_accel(const Layout& layout, store::Store& store, manifest::Accel wanted,
-                                 const Assets& assets, std::string_view kernel_digest);
+                                 const Assets& assets, std::string_view kernel_digest, Probing probing);
 
 /// How shares are served here: asked once per boot of the host and version of virtiofsd, then remembered.
 Result<vm::ShareTransport> remembered_share_transport(store::Store& store);

@@ -43,9 +43,12 @@ Result<RunPlan> plan_run(const Layout& layout, const manifest::Sandbox& sandbox,
     VMETTE_TRY(auto spec, machine_spec(sandbox, unresolved_root(sandbox, *provider), plan.assets, "(run id)"));
     plan.devices = vm::device_budget(spec);
     VMETTE_TRY(auto qemu, vm::find_qemu());
-    if (store != nullptr) {
-        VMETTE_TRY(auto digest, remembered_digest(*store, plan.assets.kernel));
-        VMETTE_TRY(auto choice, choose_accel(layout, *store, sandbox.vm.accel, plan.assets, digest));
+    // What is remembered of this host goes in; what is not, stays as it would be without.
+    Result<std::string> digest = fail(ErrorCode::not_found, "no store");
+    if (store != nullptr) digest = remembered_digest(*store, plan.assets.kernel);
+    if (digest) {
+        VMETTE_TRY(auto choice,
+                   choose_accel(layout, *store, sandbox.vm.accel, plan.assets, *digest, Probing::remembered_only));
         spec.accel = choice.accel;
         spec.tsc_khz = choice.tsc_khz;
     }

@@ -156,8 +156,8 @@ private:
     Result<> choose(const Assets& assets, vm::VmSpec& spec) {
         VMETTE_TRY(record_.kernel_digest, remembered_digest(host_.store, assets.kernel));
         record_.kernel_path = assets.kernel;
-        VMETTE_TRY(auto choice,
-                   choose_accel(host_.layout, host_.store, sandbox_.vm.accel, assets, record_.kernel_digest));
+        VMETTE_TRY(auto choice, choose_accel(host_.layout, host_.store, sandbox_.vm.accel, assets,
+                                             record_.kernel_digest, Probing::allowed));
         log(LogLevel::info, "accelerator {} ({})", vm::to_string(choice.accel), choice.detail);
         spec.accel = choice.accel;
         spec.tsc_khz = choice.tsc_khz;
