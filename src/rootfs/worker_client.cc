@@ -84,6 +84,15 @@ Result<> Worker::read_report() {
     return {};
 }
 
+/// A worker that says it is done and then fails has not done it well (a sanitizer's finding, for one).
+Result<> Worker::wait_for_end() {
+    constexpr std::chrono::seconds kPatience{10};
+    auto status = process_.wait_for(kPatience);
+    if (!status) return fail(ErrorCode::io, "the image worker said that it is done, but does not end");
+    if (*status != 0) return fail(ErrorCode::io, "the image worker {}", describe_status(*status));
+    return {};
+}
+
 Result<Fields> Worker::run(const std::function<Result<int>()>& step, const OnProgress& progress,
                            const Cancelled& cancelled) {
     constexpr int kCancelPoll = 50;
@@ -100,9 +109,12 @@ Result<Fields> Worker::run(const std::function<Result<int>()>& step, const OnPro
         VMETTE_CHECK_OK(read_report());
         for (ReportLine& line : std::exchange(lines_, {})) {
             if (const auto* at = std::get_if<ProgressLine>(&line); at != nullptr && progress) progress(*at);
-            if (auto* done = std::get_if<DoneLine>(&line)) return std::move(done->fields);
             if (auto* error = std::get_if<Error>(&line))
                 return fail(error->code, "{}", harmless_line(error->message, 2000));
+            if (auto* done = std::get_if<DoneLine>(&line)) {
+                VMETTE_CHECK_OK(wait_for_end());
+                return std::move(done->fields);
+            }
         }
         if (!report_ && fds[2].revents != 0)
             return fail(ErrorCode::io, "the image worker {}", describe_status(process_.try_wait().value_or(0)));

@@ -31,6 +31,7 @@ public:
 private:
     Result<> read_report();
     Result<> take_line(std::string_view line);
+    Result<> wait_for_end();
 
     Process process_;
     Fd report_;
