@@ -93,7 +93,8 @@ std::vector<std::string> virtiofsd_arguments(const std::string& program) {
         "--thread-pool-size=0",
         "-o",
         // cache=auto keeps what the guest has open or looked at within a second, and sees the host's changes after it.
-        fmt::format("source={},cache=auto,sandbox=namespace,log_level=warn", helper::kShareMountPoint),
+        // modcaps: a device node that a guest makes in a writable share would work on the host, outside our mount.
+        fmt::format("source={},cache=auto,sandbox=namespace,modcaps=-mknod,log_level=warn", helper::kShareMountPoint),
     };
 }
 

@@ -23,7 +23,7 @@ struct ShareChoice {
     std::string detail;  ///< one line for people: "virtiofsd at …", "9p: virtiofsd is not installed (…)"
 };
 
-/// Asks a virtiofsd of its own for the vhost-user features, with an empty folder, and waits at most `limit`. Some
+/// Asks a virtiofsd of its own for the vhost-user features, without a guest, and waits at most `limit`. Some
 /// 10–20 ms; the answer holds as long as the installation, so remember it where it matters.
 ShareChoice choose_share_transport(Duration limit);
 

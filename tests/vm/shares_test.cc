@@ -174,7 +174,7 @@ TEST_F(SharesTest, KilledOwnerTakesTheServerAlong) {
 TEST(VirtiofsdArgumentsTest, WholeCommandLine) {
     EXPECT_THAT(virtiofsd_arguments("/usr/lib/qemu/virtiofsd"),
                 testing::ElementsAre("/usr/lib/qemu/virtiofsd", "--fd=4", "--thread-pool-size=0", "-o",
-                                     "source=/tmp,cache=auto,sandbox=namespace,log_level=warn"));
+                                     "source=/tmp,cache=auto,sandbox=namespace,modcaps=-mknod,log_level=warn"));
 }
 
 }  // namespace
