@@ -38,8 +38,8 @@ std::string_view to_string(Accel accel) { return accel == Accel::kvm ? "kvm" : "
 std::string disk_serial(std::size_t index) { return fmt::format("disk{}", index); }
 
 Machine choose_machine(const VmSpec& spec) {
-    // Without ACPI there is neither a PM timer nor a HPET: under TCG the kernel has to be told both clocks' rates.
-    bool clocks_known = spec.accel == Accel::kvm || (spec.kernel_has_timer_patch && spec.tsc_khz != 0);
+    // Without ACPI under TCG the kernel finds nothing to calibrate its timer against: it has to be told the rate.
+    bool clocks_known = spec.accel == Accel::kvm || spec.kernel_has_timer_patch;
     bool fits = unplaced_devices(spec).size() <= kWithoutAcpi.slots;
     return spec.kernel_has_mmio_cmdline && clocks_known && fits ? kWithoutAcpi : kWithAcpi;
 }

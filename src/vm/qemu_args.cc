@@ -9,10 +9,8 @@ namespace {
 
 /// The rate of the local APIC's timer in QEMU's model (hw/intc/apic_common.c counts nanoseconds).
 constexpr std::uint64_t kQemuLapicTimerHz = 1'000'000'000;
-
-bool told_clocks(const VmSpec& spec) {
-    return spec.accel == Accel::tcg && spec.kernel_has_timer_patch && spec.tsc_khz != 0;
-}
+/// Told to a guest when the host's counter is not known: any rate serves to boot with, none does.
+constexpr std::uint64_t kAnyTscKhz = 1'000'000;
 
 bool needs_shared_memory(const QemuPlan& plan) {
     return std::ranges::any_of(plan.devices, [](const QemuDevice& d) {
@@ -24,7 +22,8 @@ std::string machine_option(const QemuPlan& plan) {
     std::string out = fmt::format("microvm,x-option-roms=off,rtc=on,acpi={}", plan.machine.acpi ? "on" : "off");
     // Emulated timer interrupts are the slowest of all; a kernel that knows its clocks needs neither chip. Under KVM
     // they stay as QEMU's defaults have it.
-    if (plan.spec.accel == Accel::tcg && plan.spec.tsc_khz != 0) out += ",pit=off,pic=off";
+    bool knows_clocks = plan.spec.tsc_khz != 0 || plan.spec.kernel_has_timer_patch;
+    if (plan.spec.accel == Accel::tcg && knows_clocks) out += ",pit=off,pic=off";
     // Merging equal pages across guests is a side channel; guest memory has no place in a core dump.
     out += ",mem-merge=off,dump-guest-core=off";
     if (needs_shared_memory(plan)) out += ",memory-backend=mem";
@@ -139,9 +138,12 @@ std::string kernel_command_line(const VmSpec& spec) {
     if (spec.accel == Accel::tcg) {
         // Patching locks out of the kernel's code makes TCG translate it twice.
         out += " no_timer_check noreplace-smp";
-        // Calibration against emulated timers fails at random under load, and then the boot hangs.
-        if (spec.tsc_khz != 0) out += fmt::format(" tsc_early_khz={} tsc=reliable", spec.tsc_khz);
-        if (told_clocks(spec)) out += fmt::format(" lapic_timer_hz={}", kQemuLapicTimerHz);
+        // Calibration against emulated timers fails, at random or always, and then the boot hangs. A counter of unknown
+        // rate is good for delays alone: the kernel then keeps time by its ticks.
+        bool known = spec.tsc_khz != 0;
+        out +=
+            fmt::format(" tsc_early_khz={} tsc={}", known ? spec.tsc_khz : kAnyTscKhz, known ? "reliable" : "unstable");
+        if (spec.kernel_has_timer_patch) out += fmt::format(" lapic_timer_hz={}", kQemuLapicTimerHz);
     }
     if (!spec.extra_cmdline.empty()) out += " " + spec.extra_cmdline;
     return out;

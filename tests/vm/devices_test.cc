@@ -82,9 +82,6 @@ TEST(DevicesTest, AcpiStaysOnWhereTheKernelCannotDoWithout) {
     EXPECT_TRUE(choose_machine(no_patch).acpi);
     no_patch.accel = Accel::kvm;
     EXPECT_FALSE(choose_machine(no_patch).acpi);
-    VmSpec no_clock = small_spec();
-    no_clock.tsc_khz = 0;
-    EXPECT_TRUE(choose_machine(no_clock).acpi);
 }
 
 TEST(DevicesTest, BudgetIsTwentyThree) {

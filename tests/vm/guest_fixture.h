@@ -24,6 +24,8 @@ protected:
         if (assets_.empty())
             GTEST_SKIP() << "no guest: neither VMETTE_ASSETS_DIR nor share/vmette/x86_64 of the build tree holds one";
         if (!find_qemu()) GTEST_SKIP() << "QEMU is not installed (package qemu-system-x86)";
+        // The helper programs stand in the build tree's top folder.
+        if (const char* build = std::getenv("VMETTE_BUILD_DIR")) ::setenv("VMETTE_LIBEXEC_DIR", build, 0);
         auto busybox = find_program("busybox");
         if (!busybox) GTEST_SKIP() << "busybox is not installed (package busybox-static)";
         busybox_ = *busybox;

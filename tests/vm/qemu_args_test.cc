@@ -75,7 +75,8 @@ TEST(QemuArgumentsTest, SmallMachineUnderEmulationHasNoAcpi) {
               "-initrd",
               "/a/initramfs.cpio",
               "-append",
-              "console=ttyS0 quiet panic=-1 reboot=t random.trust_cpu=on swiotlb=noforce dummy.numdummies=0 no_timer_check noreplace-smp "
+              "console=ttyS0 quiet panic=-1 reboot=t random.trust_cpu=on swiotlb=noforce dummy.numdummies=0 "
+              "no_timer_check noreplace-smp "
               "tsc_early_khz=2600000 tsc=reliable lapic_timer_hz=1000000000",
               "-chardev",
               "socket,id=qmp,fd=4",
@@ -132,9 +133,9 @@ TEST(QemuArgumentsTest, EveryKindOfDeviceUnderKvm) {
               "kvm", "-cpu", "host", "-smp", "4", "-m", "3072M", "-global", "virtio-mmio.force-legacy=false"},
              kJail,
              {"-kernel", "/a/vmlinux", "-initrd", "/a/initramfs.cpio", "-append",
-              "console=ttyS0 quiet panic=-1 reboot=t random.trust_cpu=on swiotlb=noforce dummy.numdummies=0 loglevel=7", "-chardev",
-              "socket,id=qmp,fd=11", "-mon", "chardev=qmp,mode=control", "-chardev", "socket,id=console,fd=13",
-              "-serial", "chardev:console",
+              "console=ttyS0 quiet panic=-1 reboot=t random.trust_cpu=on swiotlb=noforce dummy.numdummies=0 loglevel=7",
+              "-chardev", "socket,id=qmp,fd=11", "-mon", "chardev=qmp,mode=control", "-chardev",
+              "socket,id=console,fd=13", "-serial", "chardev:console",
               // root, the user's disks, scratch
               "-add-fd", "fd=3,set=3", "-blockdev",
               "driver=file,node-name=root,filename=/dev/fdset/3,read-only=on,discard=unmap,locking=off", "-device",
@@ -186,7 +187,8 @@ TEST(QemuArgumentsTest, DistributionKernelUnderEmulationKeepsAcpiAndIsToldTheTim
               "-initrd",
               "/a/initramfs.cpio",
               "-append",
-              "console=ttyS0 quiet panic=-1 reboot=t random.trust_cpu=on swiotlb=noforce dummy.numdummies=0 no_timer_check noreplace-smp "
+              "console=ttyS0 quiet panic=-1 reboot=t random.trust_cpu=on swiotlb=noforce dummy.numdummies=0 "
+              "no_timer_check noreplace-smp "
               "tsc_early_khz=2600000 tsc=reliable",
               "-chardev",
               "socket,id=qmp,fd=3",
@@ -210,13 +212,22 @@ TEST(QemuArgumentsTest, DistributionKernelUnderEmulationKeepsAcpiAndIsToldTheTim
               "virtserialport,chardev=channel,nr=1,name=vmette.ctl"}})));
 }
 
-TEST(QemuArgumentsTest, HostWithoutInvariantCounterKeepsTheTimerChips) {
+TEST(QemuArgumentsTest, GuestOfAHostWithoutInvariantCounterKeepsTimeByTicks) {
     VmSpec spec = small_spec();
     spec.tsc_khz = 0;
-    auto arguments = qemu_arguments(plan_for(spec));
-    EXPECT_EQ(arguments.at(2), "microvm,x-option-roms=off,rtc=on,acpi=on,mem-merge=off,dump-guest-core=off");
+    EXPECT_EQ(qemu_arguments(plan_for(spec)).at(2),
+              "microvm,x-option-roms=off,rtc=on,acpi=off,pit=off,pic=off,mem-merge=off,dump-guest-core=off");
     EXPECT_EQ(kernel_command_line(spec),
-              "console=ttyS0 quiet panic=-1 reboot=t random.trust_cpu=on swiotlb=noforce dummy.numdummies=0 no_timer_check noreplace-smp");
+              "console=ttyS0 quiet panic=-1 reboot=t random.trust_cpu=on swiotlb=noforce dummy.numdummies=0 "
+              "no_timer_check noreplace-smp tsc_early_khz=1000000 tsc=unstable lapic_timer_hz=1000000000");
+}
+
+TEST(QemuArgumentsTest, KernelThatKnowsNeitherClockKeepsTheTimerChips) {
+    VmSpec spec = small_spec();
+    spec.tsc_khz = 0;
+    spec.kernel_has_timer_patch = false;
+    EXPECT_EQ(qemu_arguments(plan_for(spec)).at(2),
+              "microvm,x-option-roms=off,rtc=on,acpi=on,mem-merge=off,dump-guest-core=off");
 }
 
 TEST(QemuArgumentsTest, CommaInATagStaysInTheTag) {
