@@ -109,8 +109,11 @@ Result<Fields> Worker::run(const std::function<Result<int>()>& step, const OnPro
         VMETTE_CHECK_OK(read_report());
         for (ReportLine& line : std::exchange(lines_, {})) {
             if (const auto* at = std::get_if<ProgressLine>(&line); at != nullptr && progress) progress(*at);
-            if (auto* error = std::get_if<Error>(&line))
+            if (auto* error = std::get_if<Error>(&line)) {
+                // It ends now by itself; what it held is free when the caller looks.
+                (void)wait_for_end();
                 return fail(error->code, "{}", harmless_line(error->message, 2000));
+            }
             if (auto* done = std::get_if<DoneLine>(&line)) {
                 VMETTE_CHECK_OK(wait_for_end());
                 return std::move(done->fields);

@@ -26,7 +26,8 @@ protected:
     std::string listing() const { return list(*root, ""); }
     static std::string list(const Folder& folder, const std::string& prefix) {
         std::string out;
-        for (const auto& [name, inode] : folder.children) {
+        for (const auto& [key, inode] : folder.children) {
+            std::string name(key);
             out += prefix + name + (inode->is_folder() ? "/ " : " ");
             if (inode->is_folder()) out += list(*inode->folder, prefix + name + "/");
         }

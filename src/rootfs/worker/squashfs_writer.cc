@@ -30,7 +30,7 @@ using RawInode = std::unique_ptr<sqfs_inode_generic_t, FreeInode>;
 
 /// The inode of what has no contents; types and layout as in sqfs/inode.h.
 RawInode make_leaf(const Inode& inode) {
-    std::size_t extra = inode.is_link() ? inode.target->size() : 0;
+    std::size_t extra = inode.is_link() ? std::strlen(inode.target) : 0;
     // From malloc because libsquashfs grows inodes with realloc.
     RawInode raw(static_cast<sqfs_inode_generic_t*>(std::calloc(1, sizeof(sqfs_inode_generic_t) + extra + 1)));
     if (!raw) return raw;
@@ -39,7 +39,7 @@ RawInode make_leaf(const Inode& inode) {
             raw->base.type = SQFS_INODE_SLINK;
             raw->data.slink.nlink = inode.links;
             raw->data.slink.target_size = static_cast<std::uint32_t>(extra);
-            std::memcpy(raw->extra, inode.target->data(), extra);
+            std::memcpy(raw->extra, inode.target, extra);
             break;
         case S_IFCHR:
         case S_IFBLK:
@@ -143,12 +143,11 @@ Result<> SquashfsWriter::write_inode(Inode& inode, sqfs_inode_generic_t& raw) {
     sqfs_u32 offset = 0;
     ::sqfs_meta_writer_get_position(inodes_.get(), &block, &offset);
     inode.place = block << 16 | offset;
-    inode.written = true;
     return check(::sqfs_meta_writer_write_inode(inodes_.get(), &raw));
 }
 
 Result<> SquashfsWriter::write_leaf(Inode& inode) {
-    if (inode.data == nullptr) {
+    if (!S_ISREG(inode.mode)) {
         RawInode raw = make_leaf(inode);
         VMETTE_CHECK_OK(check_made(raw.get()));
         return write_inode(inode, *raw);
@@ -164,10 +163,11 @@ Result<> SquashfsWriter::write_leaf(Inode& inode) {
 /// A folder comes after all that is in it: its listing says where their inodes are.
 Result<> SquashfsWriter::write_folder(Folder& folder) {
     for (auto& [name, child] : folder.children)
-        if (!child->is_folder() && !child->written) VMETTE_CHECK_OK(write_leaf(*child));
+        if (!child->is_folder() && child->place == kUnwritten) VMETTE_CHECK_OK(write_leaf(*child));
     VMETTE_CHECK_OK(check(::sqfs_dir_writer_begin(folders_.get(), 0)));
     for (auto& [name, child] : folder.children)
-        VMETTE_CHECK_OK(check(::sqfs_dir_writer_add_entry(folders_.get(), name.c_str(), child->number, child->place,
+        // Names end with a zero byte (Tree::keep).
+        VMETTE_CHECK_OK(check(::sqfs_dir_writer_add_entry(folders_.get(), name.data(), child->number, child->place,
                                                           static_cast<std::uint16_t>(child->mode))));
     VMETTE_CHECK_OK(check(::sqfs_dir_writer_end(folders_.get())));
     Inode& inode = *folder.self;

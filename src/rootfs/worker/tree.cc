@@ -1,5 +1,6 @@
 #include "rootfs/worker/tree.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "base/text.h"
@@ -48,12 +49,19 @@ Tree::Tree(std::uint64_t max_entries) : max_entries_(max_entries) {
 }
 
 Folder* Tree::new_folder(Inode& self, Folder* parent) {
-    Folder& folder = folders_.emplace_back();
+    Folder& folder = folders_.emplace_back(&memory_);
     folder.self = &self;
     folder.parent = parent != nullptr ? parent : &folder;
     folder.depth = parent != nullptr ? parent->depth + 1 : 0;
     self.folder = &folder;
     return &folder;
+}
+
+std::string_view Tree::keep(std::string_view text) {
+    auto* copy = static_cast<char*>(memory_.allocate(text.size() + 1, 1));
+    std::copy(text.begin(), text.end(), copy);
+    copy[text.size()] = 0;
+    return {copy, text.size()};
 }
 
 Result<> Tree::count_entry() {
@@ -108,7 +116,7 @@ Result<Tree::Place> Tree::find_place(std::string_view entry, std::string_view pa
             continue;
         }
         link_name = name;
-        link_target = *child->second->target;
+        link_target = child->second->target;
         if (++links > kMaxLinks)
             return fail(ErrorCode::bad_image, "holds the entry {}, whose path goes through too many symbolic links",
                         show_name(entry));
@@ -120,7 +128,7 @@ Result<Tree::Place> Tree::find_place(std::string_view entry, std::string_view pa
 }
 
 void Tree::attach(Folder& in, const std::string& name, Inode& inode) {
-    in.children[name] = &inode;
+    in.children[keep(name)] = &inode;
     if (inode.is_folder()) {
         inode.links = 2;
         ++in.self->links;
@@ -141,7 +149,7 @@ void Tree::unlink(Folder& in, const std::string& name) {
         Inode* inode = gone.back();
         gone.pop_back();
         if (inode->links > 0) --inode->links;
-        if (inode->folder == nullptr) continue;
+        if (!inode->is_folder()) continue;
         for (auto& [child_name, child] : inode->folder->children) gone.push_back(child);
         inode->folder->children.clear();
     }
@@ -192,7 +200,7 @@ Result<Inode*> Tree::put(std::string_view path, const Inode& like, std::string_v
     unlink(*place.folder, place.name);
     Inode& inode = inodes_.emplace_back(like);
     inode.links = 0;
-    if (like.is_link()) inode.target = &targets_.emplace_back(link_target);
+    if (like.is_link()) inode.target = keep(link_target).data();
     attach(*place.folder, place.name, inode);
     if (like.is_folder()) new_folder(inode, place.folder);
     return &inode;

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <memory_resource>
 #include <string>
 #include <string_view>
 
@@ -19,6 +20,7 @@ namespace vmette::rootfs {
 struct Folder;
 
 constexpr std::uint32_t kNoXattrs = 0xFFFFFFFF;
+constexpr std::uint64_t kUnwritten = ~std::uint64_t{0};
 
 /// One file, folder, link, device, … ; several names may lead to one (hard links). Owned by the tree.
 struct Inode {
@@ -30,22 +32,26 @@ struct Inode {
     std::uint32_t device = 0;          ///< of a device node, in the kernel's 32-bit encoding
     std::uint32_t links = 0;           ///< names that lead here; folders: names and "." and ".." of subfolders
     std::uint32_t number = 0;          ///< in the image; 0: not numbered yet
-    std::uint64_t place = 0;           ///< of the written inode in the image's inode table
-    bool written = false;
-    Folder* folder = nullptr;               ///< of a folder
-    const std::string* target = nullptr;    ///< of a symbolic link
-    sqfs_inode_generic_t** data = nullptr;  ///< of a regular file: where the image writer keeps its block list
+    std::uint64_t place = kUnwritten;  ///< of the written inode in the image's inode table
+    /// Which one is told by the mode. There may be millions of inodes: their size is the memory of a conversion.
+    union {
+        Folder* folder = nullptr;     ///< of a folder
+        const char* target;           ///< of a symbolic link: ends with a zero byte
+        sqfs_inode_generic_t** data;  ///< of a regular file: where the image writer keeps its block list
+    };
 
     bool is_folder() const { return S_ISDIR(mode); }
     bool is_link() const { return S_ISLNK(mode); }
 };
 
 struct Folder {
+    explicit Folder(std::pmr::memory_resource* memory) : children(memory) {}
+
     Inode* self = nullptr;
     Folder* parent = nullptr;  ///< the root is its own parent
     std::uint32_t depth = 0;
     /// By name, in byte order: the order that squashfs wants.
-    std::map<std::string, Inode*, std::less<>> children;
+    std::pmr::map<std::string_view, Inode*> children;
 };
 
 class Tree {
@@ -75,12 +81,15 @@ private:
     void unlink(Folder& in, const std::string& name);
     void attach(Folder& in, const std::string& name, Inode& inode);
     Folder* new_folder(Inode& self, Folder* parent);
+    /// A copy that lives as long as the tree, with a zero byte after it.
+    std::string_view keep(std::string_view text);
 
     std::uint64_t max_entries_;
     std::uint64_t entries_ = 0;
+    /// Names, targets and the nodes of maps; only the end of the tree frees them, and max_entries bounds them.
+    std::pmr::monotonic_buffer_resource memory_;
     std::deque<Inode> inodes_;
     std::deque<Folder> folders_;
-    std::deque<std::string> targets_;
     Folder* root_ = nullptr;
 };
 
