@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <vector>
 
 namespace vmette {
 
@@ -121,12 +122,19 @@ Result<Fd> receive_fd(int socket) {
         n = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
     } while (n < 0 && errno == EINTR);
     if (n < 0) return fail_errno("receive a descriptor");
-    cmsghdr* header = n == 1 ? CMSG_FIRSTHDR(&message) : nullptr;
-    if (header == nullptr || header->cmsg_type != SCM_RIGHTS || header->cmsg_len != CMSG_LEN(sizeof(int)))
-        return fail(ErrorCode::io, "the other side closed before it sent a descriptor");
-    int fd = -1;
-    std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
-    return Fd(fd);
+    std::vector<Fd> received;  // all of them are ours now, however many were sent
+    for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
+        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+        for (std::size_t at = 0; CMSG_LEN(at + sizeof(int)) <= header->cmsg_len; at += sizeof(int)) {
+            int fd = -1;
+            std::memcpy(&fd, CMSG_DATA(header) + at, sizeof fd);
+            received.emplace_back(fd);
+        }
+    }
+    if (n == 0) return fail(ErrorCode::io, "the other side closed before it sent a descriptor");
+    if (received.size() != 1 || (message.msg_flags & MSG_CTRUNC) != 0)
+        return fail(ErrorCode::io, "the other side sent something else than one descriptor");
+    return std::move(received.front());
 }
 
 }  // namespace vmette

@@ -94,8 +94,9 @@ std::string harmless(std::string_view text) { return escape_controls(text, "\n\t
 
 std::string harmless_line(std::string_view text, std::size_t limit) {
     if (text.size() <= limit) return escape_controls(text, "");
+    // Not inside a character, which has at most three bytes after its first.
     std::size_t cut = limit;
-    while (cut > 0 && (static_cast<std::uint8_t>(text[cut]) & 0xC0) == 0x80) --cut;
+    for (int back = 0; back < 3 && cut > 0 && (static_cast<std::uint8_t>(text[cut]) & 0xC0) == 0x80; ++back) --cut;
     return escape_controls(text.substr(0, cut), "") + "…";
 }
 

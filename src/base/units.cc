@@ -113,7 +113,8 @@ std::string human_size(std::uint64_t bytes) {
 }
 
 std::string human_duration(Duration duration) {
-    auto seconds = duration.count() / 1000;
+    // What two decimals would show as 60.00 is a minute.
+    auto seconds = (duration.count() + 5) / 1000;
     if (seconds < 60) return fmt::format("{:.2f} s", static_cast<double>(duration.count()) / 1000);
     if (seconds < 3600) return fmt::format("{} min {:02} s", seconds / 60, seconds % 60);
     return fmt::format("{} h {:02} min", seconds / 3600, seconds % 3600 / 60);
