@@ -5,10 +5,11 @@
 ///
 ///     u32 payload length (at most kMaxPayload) | u8 type | u8 flags (0) | u16 stream
 ///
-/// and its payload. The first frame each way is `hello`. Stream 0 is the session; stream n > 0 belongs to command n.
-/// Payloads are flat sequences of integers (little-endian), and of strings and lists prefixed by a u32 length or count.
-/// Bulk data (stdin, stdout, stderr) is flow-controlled by credit: a side sends only what the other has granted, so
-/// that one stream that nobody reads never holds up the others.
+/// and its payload. The guest's first frame is `hello`, the host's `setup`; both begin with magic and version, which
+/// stay where they are in every version. Stream 0 is the session; stream n > 0 belongs to command n. Payloads are flat
+/// sequences of integers (little-endian), and of strings and lists prefixed by a u32 length or count. Bulk data (stdin,
+/// stdout, stderr) is flow-controlled by credit: a side sends only what the other has granted, so that one stream that
+/// nobody reads never holds up the others.
 ///
 /// The guest is hostile: the host checks every length, count and state; so does the guest, because it is cheap.
 /// No dependency but the standard library's headers that need no runtime: the guest has neither exceptions nor RTTI.

@@ -18,7 +18,7 @@ std::uint64_t command_memory(const CommandGroupLimits& limits) {
 Outcome<> CommandGroup::create(const char* mount_path, const CommandGroupLimits& limits) {
     Fd top(open(mount_path, O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (!top) return fail_errno("open ", mount_path);
-    GUEST_CHECK(write_file(top.get(), "cgroup.subtree_control", "+cpu +memory +pids"));
+    GUEST_CHECK(write_file(top.get(), "cgroup.subtree_control", "+memory +pids"));
     if (mkdirat(top.get(), "command", 0755) != 0 && errno != EEXIST) return fail_errno("make the command's cgroup");
     folder_ = Fd(openat(top.get(), "command", O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (!folder_) return fail_errno("open the command's cgroup");

@@ -5,8 +5,9 @@
 
 namespace vmette::guest {
 
-/// Opens /dev/console as descriptors 0, 1 and 2. It never blocks: a host that does not read costs words, not beats.
-void open_console();
+/// The kernel opened /dev/console as descriptors 0, 1 and 2 (the initramfs holds its node). From now on writing there
+/// never blocks: a host that does not read costs words, not beats.
+void use_console();
 
 void say_line(std::string_view line);
 

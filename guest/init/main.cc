@@ -36,8 +36,7 @@ void mount_folder(const char* path, const char* type) {
     _exit(1);
 }
 
-Fd open_port_or_stop() {
-    if (auto port = open_port(0)) return std::move(*port);
+Fd wait_for_port_or_stop() {
     if (read_file("/proc/cmdline", 4096).find(kBareWord) != std::string::npos) stop_machine();
     auto port = open_port(kPortLimitMs);
     if (port) return std::move(*port);
@@ -62,20 +61,28 @@ void prepare_signals() {
     sigprocmask(SIG_BLOCK, &ended, nullptr);
 }
 
+/// What can wait until the host has its hello.
+void finish_start() {
+    mount_folder("/proc", "proc");
+    become_unstarvable();
+}
+
 }  // namespace
 
 int main() {
     mount_folder("/dev", "devtmpfs");
-    open_console();
+    use_console();
     mount_folder("/sys", "sysfs");
-    mount_folder("/proc", "proc");
     prepare_signals();
     load_modules(true);
 
+    auto found = open_port(0);
+    const bool at_once = found.has_value();
+    if (!at_once) finish_start();
     Loop loop;
-    Session session(loop, open_port_or_stop());
+    Session session(loop, at_once ? std::move(*found) : wait_for_port_or_stop());
     session.greet();
-    become_unstarvable();
+    if (at_once) finish_start();
     if (auto attending = session.attend(); !attending) {
         say(attending.error());
         stop_machine();
