@@ -18,12 +18,19 @@ struct VhostUserHead {
 };
 constexpr std::uint32_t kGetFeatures = 1, kVersion1 = 1, kIsReply = 4;
 
-/// True when virtiofsd answers: it then stands behind all its own steps (namespaces, chroot, seccomp), which it takes
-/// before it reads the first message.
+/// Why there was no answer.
+Error silence(ShareServer& server) {
+    auto status = server.process().wait_for(std::chrono::milliseconds(500));
+    std::string said = server.last_words();
+    if (said.empty()) said = status ? "it " + describe_status(*status) : "it closed the connection";
+    return Error{ErrorCode::vm, "virtiofsd does not work here: " + said, nullptr};
+}
+
+/// Succeeds when virtiofsd answers: it then stands behind all its own steps (namespaces, chroot, seccomp), which it
+/// takes before it reads the first message.
 Result<> ask_for_features(ShareServer& server, Duration limit) {
     VhostUserHead head{kGetFeatures, kVersion1, 0};
-    if (::send(server.socket(), &head, sizeof head, MSG_NOSIGNAL) != sizeof head)
-        return fail_errno("send virtiofsd a request");
+    if (::send(server.socket(), &head, sizeof head, MSG_NOSIGNAL) != sizeof head) return Failure(silence(server));
     pollfd answer{server.socket(), POLLIN, 0};
     int ready = -1;
     do {
@@ -32,10 +39,7 @@ Result<> ask_for_features(ShareServer& server, Duration limit) {
     if (ready == 0) return fail(ErrorCode::timeout, "virtiofsd did not answer within {}", format_duration(limit));
     ssize_t n = ::recv(server.socket(), &head, sizeof head, MSG_WAITALL);
     if (n == sizeof head && head.request == kGetFeatures && (head.flags & kIsReply) != 0) return {};
-    auto status = server.process().wait_for(std::chrono::milliseconds(500));
-    std::string said = server.last_words();
-    if (said.empty()) said = status ? "it " + describe_status(*status) : "it closed the connection";
-    return fail(ErrorCode::vm, "virtiofsd does not work here: {}", said);
+    return Failure(silence(server));
 }
 
 Result<std::filesystem::path> try_virtiofs(Duration limit) {
