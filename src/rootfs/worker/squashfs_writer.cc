@@ -17,7 +17,7 @@
 namespace vmette::rootfs {
 namespace {
 
-/// Level 1 of zstd is the soonest way to a first command that unsquashfs can read too (measured: docs/images.md).
+/// The cheapest to make of what unsquashfs reads too (figures: docs/images.md).
 constexpr std::uint32_t kZstdLevel = 1;
 /// Blocks in flight for each thread; libsquashfs' own tools take 10. A block is 128 KiB, so this bounds memory.
 constexpr std::uint32_t kBacklogPerThread = 10;
