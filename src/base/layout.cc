@@ -61,7 +61,7 @@ Result<> make_private_dir(const std::filesystem::path& path) {
         if (::mkdir(path.c_str(), 0700) == 0) return {};
     }
     if (errno != EEXIST) return fail_errno("create the folder " + path.string());
-    struct stat info {};
+    struct stat info{};
     if (::stat(path.c_str(), &info) != 0) return fail_errno(path.string());
     if (!S_ISDIR(info.st_mode)) return fail(ErrorCode::io, "{} is not a folder", path.string());
     return {};

@@ -78,7 +78,7 @@ void place_descriptors(int& report, std::vector<std::pair<int, int>>& descriptor
     if (::getppid() != plan.parent) ::_exit(127);
     ::setpgid(0, 0);
 
-    struct sigaction action {};
+    struct sigaction action{};
     action.sa_handler = SIG_DFL;
     for (int number = 1; number < NSIG; ++number) ::sigaction(number, &action, nullptr);
     sigset_t none;

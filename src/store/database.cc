@@ -30,7 +30,7 @@ Result<> make_file(const std::filesystem::path& path) {
 
 Result<> require_file(const std::filesystem::path& path, Database::Mode mode) {
     bool writes = mode == Database::Mode::read_write;
-    struct stat info {};
+    struct stat info{};
     if (::stat(path.c_str(), &info) != 0) {
         if (errno != ENOENT || !writes) return fail_errno("open the history " + path.string());
         VMETTE_CHECK_OK(make_file(path));

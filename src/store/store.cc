@@ -13,7 +13,7 @@ namespace {
 
 /// For a file that was there before us, made under a lax umask or copied.
 Result<> keep_private(const std::filesystem::path& path) {
-    struct stat info {};
+    struct stat info{};
     if (::stat(path.c_str(), &info) != 0) return fail_errno("the history " + path.string());
     if ((info.st_mode & 077) != 0 && info.st_uid == ::geteuid() && ::chmod(path.c_str(), 0600) != 0)
         return fail_errno("make the history private: " + path.string());

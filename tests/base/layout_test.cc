@@ -108,7 +108,7 @@ TEST_F(LayoutTest, EveryThingHasItsPlace) {
 }
 
 mode_t mode(const std::filesystem::path& path) {
-    struct stat info {};
+    struct stat info{};
     return ::stat(path.c_str(), &info) == 0 ? info.st_mode & 07777 : 0;
 }
 

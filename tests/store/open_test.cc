@@ -38,7 +38,7 @@ protected:
         ASSERT_OK(write_all(fd->get(), content));
     }
     unsigned mode(const std::filesystem::path& of) {
-        struct stat info {};
+        struct stat info{};
         return ::stat(of.c_str(), &info) == 0 ? info.st_mode & 07777 : 0;
     }
     std::string damaged(const std::string& detail) {
