@@ -210,12 +210,13 @@ void MachineRun::watch_signals() {
     signal_fd_.async_wait(asio::posix::stream_descriptor::wait_read, [this](std::error_code error) {
         if (error) return;
         while (auto number = around_.signals->take()) on_signal(*number);
-        if (state_ != State::over) watch_signals();
+        watch_signals();
     });
 }
 
 void MachineRun::on_signal(int number) {
     if (number == SIGWINCH) return send_window_size();
+    if (streams_open_ > 0) return give_up_flush();
     bool again = ending_.stop_signal != 0;
     if (!again) ending_.stop_signal = number;
     feed(again ? Event::stop_now : Event::stop);
@@ -299,7 +300,7 @@ void MachineRun::end() {
     flush_output();
 }
 
-/// The machine is gone; what it wrote may still wait for a slow reader. A second signal, or the limit, ends that too.
+/// The machine is gone; what it wrote may still wait for a slow reader. A signal, or the limit, ends that too.
 void MachineRun::flush_output() {
     auto one_done = [this] {
         if (--streams_open_ > 0) return;
@@ -310,12 +311,15 @@ void MachineRun::flush_output() {
     streams_open_ = 2;
     phase_timer_.expires_after(kFlushLimit);
     phase_timer_.async_wait([this](std::error_code error) {
-        if (error) return;
-        note("the reader of the output did not take all of it");
-        io_.stop();
+        if (!error) give_up_flush();
     });
     stdout_.when_idle(one_done);
     stderr_.when_idle(one_done);
+}
+
+void MachineRun::give_up_flush() {
+    note("the reader of the output did not take all of it");
+    io_.stop();
 }
 
 void MachineRun::teardown() {

@@ -75,6 +75,7 @@ private:
     void send_window_size();
     void end();
     void flush_output();
+    void give_up_flush();
     void teardown();
     void close_logs();
     void note(std::string problem);

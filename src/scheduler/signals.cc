@@ -30,14 +30,14 @@ SignalQueue::SignalQueue(SignalQueue&& other) noexcept
 
 SignalQueue::~SignalQueue() {
     if (!armed_) return;
-    // A SIGPIPE of ours that waits must not be delivered when the mask is lifted.
-    sigset_t pipe;
-    sigemptyset(&pipe);
-    sigaddset(&pipe, SIGPIPE);
+    // What came too late for the run is not to kill the process that reports its end, when the mask is lifted.
+    sigset_t late;
+    sigemptyset(&late);
+    for (int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE})
+        if (sigismember(&before_, number) == 0) sigaddset(&late, number);
     timespec none{};
-    if (sigismember(&before_, SIGPIPE) == 0)
-        while (::sigtimedwait(&pipe, nullptr, &none) > 0) {
-        }
+    while (::sigtimedwait(&late, nullptr, &none) > 0) {
+    }
     ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
 }
 

@@ -12,7 +12,8 @@
 namespace vmette::scheduler {
 
 /// While it lives, SIGINT, SIGTERM, SIGHUP and SIGWINCH are blocked in this thread and queue in a signalfd; SIGPIPE is
-/// blocked, so that a reader who left is an error of write(2). Destruction restores the mask.
+/// blocked, so that a reader who left is an error of write(2). Destruction restores the mask and drops what nobody
+/// took.
 class SignalQueue {
 public:
     static Result<SignalQueue> open();

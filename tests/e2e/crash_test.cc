@@ -1,0 +1,172 @@
+/// vmette killed with SIGKILL in each phase: what is left on the host, and what the next command says.
+
+#include <poll.h>
+
+#include <csignal>
+#include <set>
+
+#include "e2e/guest_fixture.h"
+#include "support/processes.h"
+
+namespace vmette::testing {
+namespace {
+
+using std::chrono::seconds;
+
+constexpr int kTimes = 10;
+constexpr seconds kGoneWithin{2};
+
+/// Files that hold bytes, with their sizes. Lock files are empty and may stay.
+std::set<std::string> bytes_in(const std::filesystem::path& folder) {
+    std::set<std::string> files;
+    std::error_code error;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder, error))
+        if (entry.is_regular_file(error) && entry.file_size(error) > 0)
+            files.insert(fmt::format("{} {}", entry.path().string(), entry.file_size(error)));
+    return files;
+}
+
+class CrashTest : public GuestTest {
+protected:
+    void SetUp() override {
+        GuestTest::SetUp();
+        if (IsSkipped()) return;
+        shared_ = home().folder() / "shared";
+        ASSERT_TRUE(make_private_dir(shared_));
+    }
+
+    /// Everything that a run may need on the host: a share that is written, a network, a scratch disk.
+    std::string all_helpers() const {
+        return fmt::format("scratch = \"256M\"\nshares = [\"{}:/shared:rw\"]\n[net]\nmode = \"nat\"\n",
+                           shared_.string());
+    }
+
+    /// Kills it and waits for what it started to go. Returns false when it had ended by itself before.
+    bool kill_and_check(VmetteProcess& process, const VmetteHome& owner) {
+        auto started = descendants(process.pid());
+        process.signal(SIGKILL);
+        auto killed = std::chrono::steady_clock::now();
+        auto finished = process.finish(seconds(5));
+        auto gone = [&] {
+            return survivors(started).empty() && with_environment(owner.marker()).empty() &&
+                   holders_of(owner.folder()).empty();
+        };
+        auto left = kGoneWithin - std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now() - killed);
+        EXPECT_TRUE(eventually(gone, left))
+            << describe(survivors(started)) << describe(with_environment(owner.marker()))
+            << ::testing::PrintToString(holders_of(owner.folder()));
+        return finished.signal == SIGKILL;
+    }
+
+    void expect_lost(const VmetteHome& owner) {
+        auto runs = owner.runs();
+        ASSERT_FALSE(runs.empty());
+        EXPECT_EQ(runs.front()["status"], "lost");
+        EXPECT_EQ(runs.front()["reason"], "lost");
+        EXPECT_EQ(runs.front()["error"], "the vmette process that ran it is gone");
+        EXPECT_THAT(owner.leftovers(), IsEmpty());
+        EXPECT_TRUE(bytes_in(owner.layout().runtime).empty())
+            << ::testing::PrintToString(bytes_in(owner.layout().runtime));
+    }
+
+    /// Ten runs, each killed a little later after `trigger` appeared on its stderr.
+    void kill_after(const std::string& trigger, int step_ms, const std::vector<std::string>& words) {
+        for (int time = 0; time < kTimes; ++time) {
+            SCOPED_TRACE(fmt::format("time {}", time));
+            auto process = home().start(words);
+            ASSERT_TRUE(process.until_err(trigger)) << process.err();
+            ::poll(nullptr, 0, time * step_ms);
+            ASSERT_TRUE(kill_and_check(process, home())) << "it had ended before";
+            expect_lost(home());
+        }
+    }
+
+    std::filesystem::path shared_;
+};
+
+TEST_F(CrashTest, InResolve) {
+    auto tar = (build_dir() / "rootfs/toolchain.tar").string();
+    for (int time = 0; time < kTimes; ++time) {
+        SCOPED_TRACE(fmt::format("time {}", time));
+        VmetteHome fresh(Cache::own);
+        auto box = fresh.write("big.toml", fmt::format("rootfs = \"tar+file://{}\"\n", tar));
+        auto process = fresh.start({"up", box, "-v", "--", "true"});
+        ASSERT_TRUE(process.until_err("phase resolve")) << process.err();
+        ::poll(nullptr, 0, time * 50);
+        ASSERT_THAT(process.err(), Not(HasSubstr("phase prepare")));
+        ASSERT_TRUE(kill_and_check(process, fresh));
+        expect_lost(fresh);
+        // What was half made is gone with the process, or at the latest now, when a command has run.
+        EXPECT_TRUE(bytes_in(fresh.layout().cache).empty()) << ::testing::PrintToString(bytes_in(fresh.layout().cache));
+    }
+}
+
+TEST_F(CrashTest, InPrepare) {
+    for (int time = 0; time < kTimes; ++time) {
+        SCOPED_TRACE(fmt::format("time {}", time));
+        // A home that knows nothing has most to prepare: digests, the accelerator, a template of the scratch disk.
+        VmetteHome fresh(Cache::own);
+        auto process = fresh.start(fresh.up(all_helpers(), {"sleep", "60"}, {"-v"}));
+        ASSERT_TRUE(process.until_err("phase prepare")) << process.err();
+        ::poll(nullptr, 0, time * 15);
+        ASSERT_TRUE(kill_and_check(process, fresh));
+        expect_lost(fresh);
+    }
+}
+
+TEST_F(CrashTest, InBoot) { kill_after("phase boot", 30, home().up(all_helpers(), {"sleep", "60"}, {"-v"})); }
+
+TEST_F(CrashTest, InExec) {
+    auto words = home().up_shell(all_helpers(), "while :; do echo x >> /shared/file; echo y >> /file; done", {"-v"});
+    kill_after("phase exec", 30, words);
+}
+
+TEST_F(CrashTest, InCollect) {
+    // A guest that never answers holds vmette in this phase.
+    auto image = build_dir() / "tests/e2e/hostile.cpio";
+    auto toml =
+        all_helpers() + fmt::format("[vm]\ninitramfs = \"{}\"\ncmdline = \"hostile=never-finished\"\n", image.string());
+    kill_after("phase collect", 20, home().up(toml, {"true"}, {"-v"}));
+}
+
+TEST_F(CrashTest, InTeardown) {
+    for (int time = 0; time < kTimes; ++time) {
+        SCOPED_TRACE(fmt::format("time {}", time));
+        // More output than the pipe holds, and nobody reads it: teardown waits for the reader.
+        auto pipe = make_pipe();
+        ASSERT_TRUE(pipe);
+        auto process = home().start(home().up_shell(all_helpers(), "head -c 200000 /dev/zero", {"-v"}),
+                                    {.stdout_fd = (*pipe)[1].get()});
+        ASSERT_TRUE(process.until_err("phase teardown")) << process.err();
+        ::poll(nullptr, 0, time);
+        ASSERT_TRUE(kill_and_check(process, home())) << "it had ended before";
+        expect_lost(home());
+    }
+}
+
+TEST_F(CrashTest, AtTheVeryEnd) {
+    // Nothing holds it here: it is killed while it pulls the machine and writes the last row, or just after.
+    for (int time = 0; time < kTimes; ++time) {
+        SCOPED_TRACE(fmt::format("time {}", time));
+        auto process = home().start(home().up(all_helpers(), {"true"}, {"-v"}));
+        ASSERT_TRUE(process.until_err("phase teardown")) << process.err();
+        kill_and_check(process, home());
+        Json run = home().last_run();
+        EXPECT_TRUE(run["status"] == "lost" || run["status"] == "succeeded") << run;
+        EXPECT_THAT(home().leftovers(), IsEmpty());
+    }
+}
+
+TEST_F(CrashTest, KilledRunKeepsWhatItHadWritten) {
+    auto process = home().start(home().up_shell("", "echo kept; sleep 60"));
+    ASSERT_TRUE(process.until_out("kept\n")) << process.err();
+    kill_and_check(process, home());
+    expect_lost(home());
+    EXPECT_EQ(home().vmette({"history", "logs", "box"}).out, "kept\n");
+    Json run = home().last_run();
+    EXPECT_TRUE(run["started_at"].is_string());
+    EXPECT_EQ(run["started_before_failure"], true);
+}
+
+}  // namespace
+}  // namespace vmette::testing

@@ -1,0 +1,113 @@
+#include <fcntl.h>
+
+#include <fstream>
+
+#include "base/fd.h"
+#include "e2e/guest_fixture.h"
+#include "support/pseudo_terminal.h"
+
+namespace vmette::testing {
+namespace {
+
+using std::chrono::seconds;
+
+/// The examples, in a tree like the project's: what they write stays in the home.
+std::filesystem::path lay_out_examples(const std::filesystem::path& folder) {
+    auto rootfs = folder / "build/rootfs";
+    std::filesystem::create_directories(rootfs / "out");
+    for (const char* name : {"busybox.squashfs", "toolchain.tar"}) {
+        std::error_code other_filesystem;
+        std::filesystem::create_hard_link(build_dir() / "rootfs" / name, rootfs / name, other_filesystem);
+        if (other_filesystem) std::filesystem::copy_file(build_dir() / "rootfs" / name, rootfs / name);
+    }
+    std::filesystem::copy_file(build_dir() / "rootfs/data.img", rootfs / "data.img");
+    std::filesystem::copy(source_dir() / "examples", folder / "examples", std::filesystem::copy_options::recursive);
+    return folder / "examples";
+}
+
+TEST(ExampleManifestsTest, EachIsValidAndCanBePlanned) {
+    VmetteHome home(Cache::own);
+    auto examples = lay_out_examples(home.folder());
+    int count = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(examples)) {
+        if (entry.path().extension() != ".toml") continue;
+        ++count;
+        auto validated = home.vmette({"validate", entry.path()});
+        EXPECT_EQ(validated.code, 0) << entry.path() << validated;
+        if (!why_no_guest().empty()) continue;
+        auto planned = home.vmette({"plan", entry.path()});
+        EXPECT_EQ(planned.code, 0) << entry.path() << planned;
+        EXPECT_THAT(planned.out + planned.err, HasSubstr("qemu-system-x86_64"));
+        EXPECT_THAT(planned.out + planned.err, Not(HasSubstr("not available yet")));
+    }
+    EXPECT_GE(count, 6);
+    EXPECT_TRUE(home.runs().empty()) << "planning starts nothing";
+}
+
+class ExamplesTest : public GuestTest {
+protected:
+    void SetUp() override {
+        GuestTest::SetUp();
+        if (!IsSkipped()) examples_ = lay_out_examples(home().folder());
+    }
+    Finished up(const std::string& name, const std::vector<std::string>& more = {}, seconds limit = seconds(60)) {
+        std::vector<std::string> words{"up", examples_ / name};
+        words.insert(words.end(), more.begin(), more.end());
+        return home().vmette(words, limit);
+    }
+    std::filesystem::path examples_;
+};
+
+TEST_F(ExamplesTest, HelloGreets) {
+    auto finished = up("hello.toml");
+    EXPECT_EQ(finished.code, 0) << finished;
+    EXPECT_THAT(finished.out, StartsWith("Hello from Linux "));
+    EXPECT_THAT(finished.out, HasSubstr("these network interfaces: lo"));
+    EXPECT_EQ(finished.err, "");
+}
+
+TEST_F(ExamplesTest, BuildCompilesAndTheBinaryComesOut) {
+    auto finished = up("build.toml", {}, seconds(240));
+    ASSERT_EQ(finished.code, 0) << finished;
+    auto binary = home().folder() / "build/rootfs/out/tally";
+    auto words = home().write("words", "one two two\n");
+    auto input = open_file(words, O_RDONLY);
+    auto tally = run_captured({.argv = {binary}, .descriptors = {{input->get(), 0}}}, seconds(10));
+    ASSERT_TRUE(tally && tally->ok()) << (tally ? tally->err : tally.error().text());
+    EXPECT_THAT(tally->out, HasSubstr("two"));
+}
+
+TEST_F(ExamplesTest, LimitsHold) {
+    auto within = up("limits.toml");
+    EXPECT_EQ(within.code, 0) << within;
+    EXPECT_THAT(within.out, HasSubstr("scratch: "));
+    auto late = up("limits.toml", {"--set", "limits.timeout=2s", "--", "sleep", "60"});
+    EXPECT_EQ(late.code, 124) << late;
+    EXPECT_EQ(home().last_run()["reason"], "timeout");
+    auto hungry = up("limits.toml", {"--", "sh", "-c", "tail /dev/zero"});
+    EXPECT_EQ(hungry.code, 137) << hungry;
+    EXPECT_EQ(home().last_run()["reason"], "oom");
+}
+
+TEST_F(ExamplesTest, DisksCountTheirRuns) {
+    EXPECT_THAT(up("disks.toml").out, StartsWith("run number 1 on this disk"));
+    EXPECT_THAT(up("disks.toml").out, StartsWith("run number 2 on this disk"));
+}
+
+TEST_F(ExamplesTest, NetHasAnAddressAndNoPrivateOneAnswers) {
+    auto finished = up("net.toml");
+    EXPECT_EQ(finished.code, 0) << finished;
+    EXPECT_THAT(finished.out, AllOf(HasSubstr("inet 10.0.2.15"), HasSubstr("private addresses are refused")));
+}
+
+TEST_F(ExamplesTest, InteractiveIsAShell) {
+    PseudoTerminal terminal({vmette_binary(), "up", examples_ / "interactive.toml"}, home().environment(), 80, 24);
+    ASSERT_TRUE(terminal.until("sandbox:/work# ")) << terminal.shown();
+    terminal.type("ls; echo spoilt > hello.toml; head -c 6 hello.toml; exit 3\r");
+    EXPECT_EQ(terminal.finish(), 3) << terminal.shown();
+    EXPECT_THAT(terminal.shown(), AllOf(HasSubstr("build.toml"), HasSubstr("spoilt")));
+    EXPECT_GT(std::filesystem::file_size(examples_ / "hello.toml"), 100u) << "the host's file is as it was";
+}
+
+}  // namespace
+}  // namespace vmette::testing
