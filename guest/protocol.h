@@ -29,11 +29,11 @@ constexpr std::uint32_t kVersion = 1;
 constexpr std::uint32_t kMagic = 0x74746d76;  // "vmtt"
 constexpr char kPortName[] = "vmette.ctl";
 constexpr std::size_t kHeaderSize = 8;
-constexpr std::size_t kMaxPayload = 1024 * 1024;
+constexpr std::size_t kMaxPayload = std::size_t{1} << 20;
 /// Bulk data goes in pieces of at most so much, so that control frames never wait long.
-constexpr std::size_t kMaxChunk = 64 * 1024;
+constexpr std::size_t kMaxChunk = std::size_t{64} << 10;
 /// Longest string of any message, and most elements of any list: both far beyond what a manifest can hold.
-constexpr std::size_t kMaxString = 512 * 1024;
+constexpr std::size_t kMaxString = std::size_t{512} << 10;
 constexpr std::size_t kMaxList = 16384;
 /// Credit that each bulk stream starts with, bytes.
 constexpr std::uint32_t kInitialCredit = 256 * 1024;
@@ -356,8 +356,10 @@ struct Encoder {
         for (T& item : list) (*this)(item);
     }
     template <class T>
-    requires requires(T& t, Encoder& e) { t.fields(e); }
-    void operator()(T& message) { message.fields(*this); }
+        requires requires(T& t, Encoder& e) { t.fields(e); }
+    void operator()(T& message) {
+        message.fields(*this);
+    }
 };
 
 struct Decoder {
@@ -373,8 +375,10 @@ struct Decoder {
         for (std::uint32_t n = reader.count(); n > 0; --n) (*this)(list.emplace_back());
     }
     template <class T>
-    requires requires(T& t, Decoder& d) { t.fields(d); }
-    void operator()(T& message) { message.fields(*this); }
+        requires requires(T& t, Decoder& d) { t.fields(d); }
+    void operator()(T& message) {
+        message.fields(*this);
+    }
 };
 
 }  // namespace detail

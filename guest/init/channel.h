@@ -41,7 +41,7 @@ public:
     void on_port();
 
 private:
-    static constexpr std::size_t kRoom = 128 * 1024;
+    static constexpr std::size_t kRoom = std::size_t{128} << 10;
 
     void write_some();
     void read_some();

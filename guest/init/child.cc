@@ -23,7 +23,7 @@ using wire::FailureKind;
 
 /// Roomy, but not so much that programs which close every possible descriptor take seconds.
 constexpr rlimit kOpenFiles{65536, 1048576};
-constexpr std::size_t kChildStack = 64 * 1024;
+constexpr std::size_t kChildStack = std::size_t{64} << 10;
 
 /// clone3(2) whose child calls `function` on a stack of its own; glibc has no wrapper for it.
 long clone_onto(clone_args& args, void (*function)(void*), void* argument) {
@@ -45,7 +45,7 @@ long clone_onto(clone_args& args, void (*function)(void*), void* argument) {
 }
 
 bool is_null_device(const struct stat& status) {
-    struct stat null {};
+    struct stat null{};
     return S_ISCHR(status.st_mode) && stat("/dev/null", &null) == 0 && null.st_rdev == status.st_rdev;
 }
 
@@ -116,7 +116,7 @@ void Child::reset_process() {
 void Child::take_descriptors() {
     // So that the command can open /dev/stdout again, and its terminal, as whoever it is; /dev/null stays everybody's.
     for (const Fd* fd : {&ends_.in, &ends_.out, &ends_.err}) {
-        struct stat status {};
+        struct stat status{};
         if (account_.uid != 0 && fstat(fd->get(), &status) == 0 && !is_null_device(status)) [[maybe_unused]]
             int owned = fchown(fd->get(), account_.uid, static_cast<gid_t>(-1));
     }

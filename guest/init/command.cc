@@ -111,7 +111,8 @@ void Command::take_output(Output& output) {
         std::size_t taken = static_cast<std::size_t>(n);
         channel_.send(output.type, stream_, std::string_view(buffer, taken));
         output.credit -= taken;
-        if (output.rest && (*output.rest -= taken) == 0) end_output(output);
+        if (output.rest) *output.rest -= taken;
+        if (output.rest == std::size_t{0}) end_output(output);
     }
     update_outputs();
     finish_if_drained();

@@ -4,6 +4,7 @@ namespace vmette::guest {
 
 std::vector<std::string> make_environment(const wire::Exec& exec, const Account& account) {
     std::vector<std::string> environment;
+    environment.reserve(exec.env.size() + 3);
     auto has = [&exec](std::string_view key) {
         for (const wire::Pair& pair : exec.env)
             if (pair.key == key) return true;

@@ -35,7 +35,7 @@ Outcome<std::size_t> append_to_bundles(const Tree& tree, const std::string& pem)
     for (const char* path : kBundles) {
         // Several of them are often links to one file.
         Fd file = tree.open_at(path, O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY);
-        struct stat status {};
+        struct stat status{};
         if (!file || fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode)) continue;
         std::pair<dev_t, ino_t> identity{status.st_dev, status.st_ino};
         if (std::find(done.begin(), done.end(), identity) != done.end()) continue;
@@ -88,9 +88,10 @@ Outcome<> put_secrets(const Tree& tree, const std::vector<wire::Pair>& secrets) 
 void give_secrets(uid_t uid, gid_t gid) {
     DIR* folder = opendir("/run/secrets");
     if (folder == nullptr) return;
-    while (dirent* entry = readdir(folder)) {
+    const int at = dirfd(folder);
+    while (dirent* entry = at >= 0 ? readdir(folder) : nullptr) {
         if (entry->d_name[0] == '.') continue;
-        [[maybe_unused]] int changed = fchownat(dirfd(folder), entry->d_name, uid, gid, AT_SYMLINK_NOFOLLOW);
+        [[maybe_unused]] int changed = fchownat(at, entry->d_name, uid, gid, AT_SYMLINK_NOFOLLOW);
     }
     closedir(folder);
 }

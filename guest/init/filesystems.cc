@@ -10,7 +10,7 @@ namespace {
 struct Magic {
     std::size_t offset;
     std::string_view bytes;
-    std::string_view filesystem;
+    const char* filesystem;
 };
 
 using namespace std::string_view_literals;
@@ -26,14 +26,14 @@ constexpr Magic kMagics[] = {
 
 }  // namespace
 
-std::string_view detect_filesystem(std::string_view start) {
+const char* detect_filesystem(std::string_view start) {
     for (const Magic& magic : kMagics)
         if (start.size() >= magic.offset && start.substr(magic.offset).starts_with(magic.bytes))
             return magic.filesystem;
-    return {};
+    return nullptr;
 }
 
-Outcome<std::string_view> detect_filesystem_of(const std::string& device) {
+Outcome<const char*> detect_filesystem_of(const std::string& device) {
     Fd fd(open(device.c_str(), O_RDONLY | O_CLOEXEC));
     if (!fd) return fail_errno("open ", device);
     // The common ones show themselves in the first block: most disks cost one small read.
@@ -42,10 +42,10 @@ Outcome<std::string_view> detect_filesystem_of(const std::string& device) {
         start.resize(size);
         ssize_t n = pread(fd.get(), start.data(), size, 0);
         if (n < 0) return fail_errno("read ", device);
-        std::string_view name = detect_filesystem(std::string_view(start).substr(0, static_cast<std::size_t>(n)));
-        if (!name.empty()) return name;
+        const char* name = detect_filesystem(std::string_view(start).substr(0, static_cast<std::size_t>(n)));
+        if (name != nullptr) return name;
     }
-    return std::string_view{};
+    return nullptr;
 }
 
 }  // namespace vmette::guest

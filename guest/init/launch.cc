@@ -15,7 +15,7 @@ namespace {
 using wire::FailureKind;
 
 /// An image's /etc/passwd beyond this is cut, not read for ever.
-constexpr std::size_t kMaxAccountFile = 4 * 1024 * 1024;
+constexpr std::size_t kMaxAccountFile = std::size_t{4} << 20;
 
 std::unexpected<LaunchFailure> refuse(FailureKind kind, std::string message) {
     return std::unexpected(LaunchFailure{kind, std::move(message)});

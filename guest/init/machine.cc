@@ -59,7 +59,7 @@ Outcome<> prepare(const Tree& tree, const wire::Setup& setup, Machine& machine) 
 }  // namespace
 
 std::uint64_t total_memory() {
-    struct sysinfo info {};
+    struct sysinfo info{};
     sysinfo(&info);
     return static_cast<std::uint64_t>(info.totalram) * info.mem_unit;
 }

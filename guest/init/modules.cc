@@ -11,7 +11,7 @@
 namespace vmette::guest {
 
 void load_modules(bool early) {
-    std::string list = read_file("/modules.load", 64 * 1024);
+    std::string list = read_file("/modules.load", std::size_t{64} << 10);
     bool wanted = early;
     for (std::string_view rest = list; !rest.empty();) {
         std::string path(take_field(rest, '\n'));

@@ -35,7 +35,7 @@ Fd open_device_events() {
     sockaddr_nl address{};
     address.nl_family = AF_NETLINK;
     address.nl_groups = 1;
-    if (events) bind(events.get(), reinterpret_cast<sockaddr*>(&address), sizeof address);
+    if (events && bind(events.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) events.reset();
     return events;
 }
 
@@ -44,6 +44,7 @@ Fd open_device_events() {
 Outcome<Fd> open_port(int limit_ms) {
     if (Fd port = look_for_port()) return port;
     Fd events = open_device_events();
+    if (!events) return fail_errno("listen to the kernel's events");
     const std::uint64_t deadline = uptime_us() + static_cast<std::uint64_t>(limit_ms) * 1000;
     for (;;) {
         if (Fd port = look_for_port()) return port;

@@ -29,9 +29,9 @@ Outcome<> mount_block_image(const std::string& serial) {
     GUEST_TRY(std::string device, find_disk(serial));
     // Nearly every image is a squashfs: a look at it first would cost more than trying.
     if (mount(device.c_str(), kLower, "squashfs", MS_RDONLY, "") == 0) return {};
-    GUEST_TRY(std::string_view filesystem, detect_filesystem_of(device));
-    if (filesystem.empty()) return fail("the root image holds no filesystem that is known");
-    if (mount(device.c_str(), kLower, filesystem.data(), MS_RDONLY, "") != 0)
+    GUEST_TRY(const char* filesystem, detect_filesystem_of(device));
+    if (filesystem == nullptr) return fail("the root image holds no filesystem that is known");
+    if (mount(device.c_str(), kLower, filesystem, MS_RDONLY, "") != 0)
         return fail_errno("mount the root image (", filesystem, ")");
     return {};
 }
@@ -55,7 +55,7 @@ Outcome<> mount_lower(const wire::Setup& setup) {
 Outcome<> grow_scratch(const std::string& device) {
     GUEST_TRY(std::uint64_t size, disk_size(device));
     Fd top(open(kUpperFolder, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    struct statfs status {};
+    struct statfs status{};
     if (!top || fstatfs(top.get(), &status) != 0) return fail_errno("look at the scratch disk");
     std::uint64_t blocks = size / static_cast<std::uint64_t>(status.f_bsize);
     // What it counts leaves out its own tables, a few percent: a template of the disk's size is not looked at closer.
@@ -74,8 +74,9 @@ Outcome<> mount_upper(const wire::Setup& setup) {
     // Nobody reads a scratch disk after the run: no barriers, no times, no care for half-written files.
     if (mount(device.c_str(), kUpperFolder, "ext4", MS_NOATIME, "nobarrier,noauto_da_alloc") != 0) {
         auto refused = fail_errno("mount the scratch disk");
-        GUEST_TRY(std::string_view filesystem, detect_filesystem_of(device));
-        if (filesystem != "ext4") return fail("the scratch disk holds no ext4 filesystem");
+        GUEST_TRY(const char* filesystem, detect_filesystem_of(device));
+        if (filesystem == nullptr || std::string_view(filesystem) != "ext4")
+            return fail("the scratch disk holds no ext4 filesystem");
         return refused;
     }
     return grow_scratch(device);
@@ -93,7 +94,7 @@ Outcome<> mount_overlay(const Tree& tree, const std::string& path, const std::st
     GUEST_CHECK(make_folder(text(base, "/up")));
     GUEST_CHECK(make_folder(text(base, "/work")));
     // The top of an overlay has the upper folder's mode and owner: they must be the lower's.
-    struct stat status {};
+    struct stat status{};
     if (stat(lower.c_str(), &status) == 0) {
         [[maybe_unused]] int owned = chown(text(base, "/up").c_str(), status.st_uid, status.st_gid);
         chmod(text(base, "/up").c_str(), status.st_mode & 07777);
@@ -139,7 +140,7 @@ void UpperUsage::begin() {
 }
 
 std::uint64_t UpperUsage::in_use() const {
-    struct statfs status {};
+    struct statfs status{};
     if (!upper_ || fstatfs(upper_.get(), &status) != 0) return 0;
     return (static_cast<std::uint64_t>(status.f_blocks) - static_cast<std::uint64_t>(status.f_bfree)) *
            static_cast<std::uint64_t>(status.f_bsize);

@@ -36,4 +36,5 @@ void __throw_bad_alloc() { die("vmette-init: out of memory\n"); }
 void __throw_bad_array_new_length() { die("vmette-init: out of memory\n"); }
 }  // namespace std
 
+// NOLINTNEXTLINE(bugprone-reserved-identifier): the name is the ABI's.
 extern "C" void __cxa_pure_virtual() { die("vmette-init: a pure virtual call\n"); }

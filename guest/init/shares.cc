@@ -17,6 +17,10 @@ namespace {
 constexpr unsigned long kShareFlags = MS_NOSUID | MS_NODEV;
 constexpr unsigned long kReadOnly = MS_RDONLY;
 
+bool cannot_be_written(std::string_view filesystem) {
+    return filesystem == "squashfs" || filesystem == "erofs" || filesystem == "iso9660";
+}
+
 Outcome<> check_mount_point(const std::string& path) {
     GUEST_TRY(std::string plain, plain_path(path));
     if (!path.starts_with('/') || plain.empty()) return fail("\"", path, "\" is no place to mount something");
@@ -92,15 +96,14 @@ Outcome<> mount_disks(const Tree& tree, const std::vector<wire::DiskMount>& disk
         GUEST_TRY(std::string device, find_disk(disk.serial));
         link_by_id(tree, disk.serial, device);
         if (disk.path.empty()) continue;
-        GUEST_TRY(std::string_view filesystem, detect_filesystem_of(device));
-        if (filesystem.empty()) {
+        GUEST_TRY(const char* filesystem, detect_filesystem_of(device));
+        if (filesystem == nullptr) {
             warnings.push_back(text("the disk for ", disk.path, " holds no filesystem that is known: it is ", device,
                                     ", not mounted"));
             continue;
         }
-        const bool read_only = disk.read_only || filesystem == "squashfs" || filesystem == "erofs";
-        GUEST_CHECK(
-            tree.mount_at(disk.path, device, filesystem.data(), kShareFlags | (read_only ? kReadOnly : 0UL), ""));
+        const bool read_only = disk.read_only || cannot_be_written(filesystem);
+        GUEST_CHECK(tree.mount_at(disk.path, device, filesystem, kShareFlags | (read_only ? kReadOnly : 0UL), ""));
         if (!read_only) GUEST_CHECK(note_written(tree, disk.path, written));
     }
     return {};

@@ -33,7 +33,7 @@ void Fd::reset() {
 
 std::string read_file(int directory, const char* path, std::size_t limit) {
     Fd fd(openat(directory, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-    struct stat status {};
+    struct stat status{};
     if (!fd || fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode)) return {};
     std::string out;
     char buffer[4096];

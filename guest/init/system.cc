@@ -51,7 +51,7 @@ Outcome<> prepare_system_folders(const Tree& tree) {
     for (const char* path : {"proc", "sys", "dev", "run"}) GUEST_CHECK(tree.make_directory(path));
     GUEST_CHECK(tree.make_directory("tmp", 01777));
     Fd tmp = tree.open_at("tmp", O_RDONLY | O_DIRECTORY);
-    struct stat status {};
+    struct stat status{};
     if (!tmp || fstat(tmp.get(), &status) != 0) return fail_errno("look at /tmp");
     // mkdir obeys the umask, and some images leave /tmp to root.
     if ((status.st_mode & 07777) != 01777 && fchmod(tmp.get(), 01777) != 0) return fail_errno("mode of /tmp");

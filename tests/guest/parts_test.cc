@@ -15,20 +15,20 @@ std::string disk_with(std::size_t offset, std::string_view magic, std::size_t si
 }
 
 TEST(FilesystemsTest, AreToldApartByTheirMagic) {
-    EXPECT_EQ(detect_filesystem(disk_with(0, "hsqs")), "squashfs");
-    EXPECT_EQ(detect_filesystem(disk_with(1024, "\xe2\xe1\xf5\xe0")), "erofs");
-    EXPECT_EQ(detect_filesystem(disk_with(1080, "\x53\xef")), "ext4");
-    EXPECT_EQ(detect_filesystem(disk_with(0, "XFSB")), "xfs");
-    EXPECT_EQ(detect_filesystem(disk_with(65600, "_BHRfS_M")), "btrfs");
-    EXPECT_EQ(detect_filesystem(disk_with(32769, "CD001")), "iso9660");
-    EXPECT_EQ(detect_filesystem(disk_with(82, "FAT32   ")), "vfat");
+    EXPECT_STREQ(detect_filesystem(disk_with(0, "hsqs")), "squashfs");
+    EXPECT_STREQ(detect_filesystem(disk_with(1024, "\xe2\xe1\xf5\xe0")), "erofs");
+    EXPECT_STREQ(detect_filesystem(disk_with(1080, "\x53\xef")), "ext4");
+    EXPECT_STREQ(detect_filesystem(disk_with(0, "XFSB")), "xfs");
+    EXPECT_STREQ(detect_filesystem(disk_with(65600, "_BHRfS_M")), "btrfs");
+    EXPECT_STREQ(detect_filesystem(disk_with(32769, "CD001")), "iso9660");
+    EXPECT_STREQ(detect_filesystem(disk_with(82, "FAT32   ")), "vfat");
 }
 
 TEST(FilesystemsTest, EmptyAndShortDisksHoldNone) {
-    EXPECT_EQ(detect_filesystem(std::string(kProbeSize, '\0')), "");
-    EXPECT_EQ(detect_filesystem(""), "");
-    EXPECT_EQ(detect_filesystem("hsq"), "");
-    EXPECT_EQ(detect_filesystem(disk_with(0, "\xeb\x63\x90", 512)), "");
+    EXPECT_EQ(detect_filesystem(std::string(kProbeSize, '\0')), nullptr);
+    EXPECT_EQ(detect_filesystem(""), nullptr);
+    EXPECT_EQ(detect_filesystem("hsq"), nullptr);
+    EXPECT_EQ(detect_filesystem(disk_with(0, "\xeb\x63\x90", 512)), nullptr);
 }
 
 TEST(CommandMemoryTest, IsAllButTheReserve) { EXPECT_EQ(command_memory({512 << 20, 64 << 20, 0}), 448ULL << 20); }
