@@ -1,3 +1,4 @@
+#include "base/text.h"
 #include "rootfs/builtin.h"
 
 namespace vmette::rootfs {
@@ -8,10 +9,11 @@ public:
     std::string_view name() const override { return "oci"; }
     std::string_view spellings() const override { return "NAME[:TAG], oci://REGISTRY/NAME[:TAG] (not available yet)"; }
     bool matches(const std::string&) const override { return true; }
-    Result<Resolved> resolve(const std::string&, const Context&) const override {
+    Result<Resolved> resolve(const std::string& source, const Context&) const override {
         return fail(ErrorCode::unsupported,
-                    "images from registries (\"python:3.12\") are not available yet; use a folder, squashfs+file://… "
-                    "or tar+https://…");
+                    "images from registries (\"{}\") are not available yet; use a folder, squashfs+file://… "
+                    "or tar+https://…",
+                    harmless_line(source));
     }
 };
 

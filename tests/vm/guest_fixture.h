@@ -62,8 +62,9 @@ protected:
         out.kernel = assets_ / "vmlinux";
         out.initramfs = assets_ / "initramfs.cpio";
         auto description = read_file(assets_ / "assets.json", 64 * kKiB).value_or("");
-        out.kernel_has_timer_patch = description.find("\"timer_patch\": true") != description.npos;
-        out.kernel_has_mmio_cmdline = description.find("\"mmio_cmdline\": true") != description.npos;
+        std::erase(description, ' ');
+        out.kernel_has_timer_patch = description.contains("\"timer_patch\":true");
+        out.kernel_has_mmio_cmdline = description.contains("\"mmio_cmdline\":true");
         out.tsc_khz = measure_tsc_khz(std::chrono::milliseconds(50));
         out.memory_bytes = 256 * kMiB;
         out.root.path = make_image();
