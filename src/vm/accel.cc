@@ -22,7 +22,8 @@ namespace vmette::vm {
 namespace {
 
 constexpr char kKvmDevice[] = "/dev/kvm";
-constexpr std::uint64_t kProbeMemory = 128 * kMiB;
+/// Enough for a distribution kernel with its modules in the initramfs.
+constexpr std::uint64_t kProbeMemory = 256 * kMiB;
 
 /// CPUID leaf 0x80000007, EDX bit 8: the counter runs at one rate in every power state (Intel SDM 17.17.1).
 bool has_invariant_tsc() {
