@@ -36,8 +36,8 @@ QemuDevice* find_device(QemuPlan& plan, DeviceKind kind, std::string_view name) 
 /// Kills first, so that all of them die side by side, and waits then.
 void reap(Process& process, std::string_view what, std::vector<std::string>& failures) {
     if (!process || process.wait_for(kReapLimit)) return;
-    failures.push_back(fmt::format("{} (process {}) did not end within {} s of SIGKILL", what, process.pid(),
-                                   kReapLimit.count()));
+    failures.push_back(
+        fmt::format("{} (process {}) did not end within {} s of SIGKILL", what, process.pid(), kReapLimit.count()));
     // Its destructor would wait for it without limit. It has its signal; what is left of it is the kernel's.
     (void)new Process(std::move(process));
 }
