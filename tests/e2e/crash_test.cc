@@ -76,6 +76,10 @@ protected:
             auto process = home().start(words);
             ASSERT_TRUE(process.until_err(trigger)) << process.err();
             ::poll(nullptr, 0, time * step_ms);
+            for (const char* name : {"qemu-system", "slirp4netns"}) {
+                auto there = [&] { return find_descendant(process.pid(), name).has_value(); };
+                EXPECT_TRUE(eventually(there, seconds(2))) << describe(descendants(process.pid()));
+            }
             ASSERT_TRUE(kill_and_check(process, home())) << "it had ended before";
             expect_lost(home());
         }

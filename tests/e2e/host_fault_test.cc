@@ -80,7 +80,9 @@ TEST_F(HostFaultTest, FullCacheIsSaidAndLeavesNothing) {
     auto finished = fresh.vmette({"run", "tar+file://" + tar.string(), "--", "true"}, seconds(60),
                                  {.wrapper = {"unshare", "-m", "sh", "-c", line, "sh"}});
     EXPECT_EQ(finished.code, 125) << finished;
-    EXPECT_THAT(finished.err, AllOf(HasSubstr("image-error"), HasSubstr("No space left on device")));
+    EXPECT_THAT(finished.err,
+                HasSubstr("vmette: image-error: no space left on the cache's filesystem while an image was made from " +
+                          tar.string()));
     EXPECT_EQ(finished.out, "") << "left in the cache";
 }
 

@@ -71,7 +71,7 @@ TEST_F(NetTest, GuestCannotTalkItsWayAround) {
 TEST_F(NetTest, InterfaceAndResolverAreConfigured) {
     auto finished = in_lab(
         "ip -4 addr show dev eth0 | grep -o 'inet [0-9.]*'; ip route | grep -c default; "
-        "grep -c nameserver /etc/resolv.conf; cat /etc/hosts | grep -c localhost");
+        "grep -c nameserver /etc/resolv.conf; grep -c '^127.0.0.1.*localhost' /etc/hosts");
     EXPECT_THAT(finished.out, StartsWith("inet 10.0.2.")) << finished;
     EXPECT_THAT(finished.out, EndsWith("\n1\n1\n1\n")) << finished;
 }
