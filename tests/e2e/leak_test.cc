@@ -36,12 +36,13 @@ TEST_F(LeakTest, NothingIsLeftOfARunButItsHistory) {
 }
 
 TEST_F(LeakTest, NoProcessOutlivesVmetteByItsOrderlyEnd) {
-    auto process = home().start(home().up_shell(all_helpers(), "echo on; read line < /dev/zero; exit 2"));
+    auto process = home().start(home().up_shell(all_helpers(), "echo on; sleep 1; exit 2"));
     ASSERT_TRUE(process.until_out("on\n")) << process.err();
     auto started = descendants(process.pid());
     EXPECT_GE(started.size(), 2u) << describe(started);
-    process.finish();
+    auto finished = process.finish();
     EXPECT_TRUE(survivors(started).empty()) << describe(survivors(started));
+    EXPECT_EQ(finished.code, 2) << finished;
 }
 
 TEST_F(LeakTest, HelpersHoldNothingOfTheState) {

@@ -18,10 +18,10 @@ using std::chrono::seconds;
 TEST(ProcessesTest, GrandchildThatOutlivesItsParentIsSeen) {
     VmetteProcess parent({"sh", "-c", "sleep 600 & echo on; wait"}, {.environment = {"VMETTE_TEST_MARKER=grandchild"}});
     ASSERT_TRUE(parent.until_out("on\n"));
+    ASSERT_TRUE(eventually([&] { return find_descendant(parent.pid(), "slee").has_value(); }, seconds(5)));
     auto started = descendants(parent.pid());
     ASSERT_EQ(started.size(), 1u) << describe(started);
     EXPECT_EQ(started.front().name, "sleep");
-    EXPECT_TRUE(find_descendant(parent.pid(), "sle"));
     EXPECT_EQ(with_environment("VMETTE_TEST_MARKER=grandchild").size(), 2u);
     parent.signal(SIGKILL);
     EXPECT_EQ(parent.finish().signal, SIGKILL);
