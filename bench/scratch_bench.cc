@@ -32,7 +32,7 @@ struct Cost {
 };
 
 std::uint64_t occupied(int fd) {
-    struct stat status {};
+    struct stat status{};
     constexpr std::uint64_t kStatBlock = 512;
     return ::fstat(fd, &status) == 0 ? static_cast<std::uint64_t>(status.st_blocks) * kStatBlock : 0;
 }

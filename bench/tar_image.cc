@@ -92,8 +92,8 @@ Result<> measure(Setup& setup) {
     // The level of worker/squashfs_writer.cc.
     const std::string peer = "tar2sqfs --quiet --force --compressor zstd --comp-extra level=1 \"$2\" <\"$1\"";
     const std::string convert = "rm -f \"$2\"; \"$3\" convert 68719476736 4000000 <\"$1\" 3<>\"$2\" >/dev/null";
-    VMETTE_CHECK_OK(compare(
-        "conversion", [&] { return setup.shell(convert); }, [&] { return setup.shell(peer); }, "tar2sqfs"));
+    VMETTE_CHECK_OK(
+        compare("conversion", [&] { return setup.shell(convert); }, [&] { return setup.shell(peer); }, "tar2sqfs"));
     VMETTE_CHECK_OK(compare(
         "hashed, converted, hashed, on disk", [&] { return setup.resolve(); },
         [&] { return setup.shell(peer + " && sha256sum \"$1\" \"$2\" && sync \"$2\""); },

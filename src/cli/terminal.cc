@@ -42,7 +42,7 @@ std::unique_ptr<RawTerminal> RawTerminal::enter(int fd) {
     if (!registered) return nullptr;
     raw_fd = fd;
     for (std::size_t i = 0; i < kFatal.size(); ++i) {
-        struct sigaction action {};
+        struct sigaction action{};
         action.sa_handler = on_fatal_signal;
         action.sa_flags = static_cast<int>(SA_RESETHAND | SA_NODEFER);
         ::sigaction(kFatal[i], &action, &saved_actions[i]);

@@ -34,8 +34,7 @@ bool is_tag(std::string_view text) {
 
 bool is_env_name(std::string_view text) {
     if (text.empty() || text.size() > 255 || digit(text[0])) return false;
-    return all_of(
-        text, [](char c) { return letter(c) || digit(c) || c == '_'; }, "");
+    return all_of(text, [](char c) { return letter(c) || digit(c) || c == '_'; }, "");
 }
 
 bool is_label(std::string_view text) {
@@ -75,9 +74,7 @@ bool is_user(std::string_view text) {
     if (colon != text.npos) return is_id(text.substr(0, colon)) && is_id(text.substr(colon + 1));
     if (is_id(text)) return true;
     bool starts_well = !text.empty() && (letter(text[0]) || text[0] == '_');
-    return starts_well && text.size() <= 32 &&
-           all_of(
-               text, [](char c) { return letter(c) || digit(c); }, "_.-");
+    return starts_well && text.size() <= 32 && all_of(text, [](char c) { return letter(c) || digit(c); }, "_.-");
 }
 
 bool is_one_line(std::string_view text) {

@@ -43,7 +43,7 @@ private:
     struct Opened {
         Input input;
         std::string validator;
-        struct stat info {};
+        struct stat info{};
     };
     std::optional<Resolved> open_record(const std::optional<ImageRecord>& record);
     std::optional<Resolved> usable(const std::string& validator);
@@ -144,7 +144,7 @@ Result<Resolved> CachedSource::build(Opened& opened) {
     VMETTE_CHECK_OK(check_content(built->content));
     std::string validator = opened.validator;
     if (source_.is_file()) {
-        struct stat after {};
+        struct stat after{};
         if (::fstat(opened.input.fd.get(), &after) != 0) return fail_errno(opened.input.name);
         if (file_validator(after) != opened.validator)
             return fail(ErrorCode::io, "{} changed while it was read", opened.input.name);
@@ -156,7 +156,7 @@ Result<Resolved> CachedSource::build(Opened& opened) {
 }
 
 Result<Resolved> CachedSource::resolve_file() {
-    struct stat info {};
+    struct stat info{};
     if (context_.pull != PullPolicy::always && ::stat(source_.file.c_str(), &info) == 0)
         if (auto ready = usable(file_validator(info))) return *std::move(ready);
     VMETTE_TRY(Fd lock, take_lock(context_.layout, source_.key(), context_.cancelled));

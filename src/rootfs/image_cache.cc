@@ -51,7 +51,7 @@ Result<OpenImage> open_image(const Layout& layout, const std::string& digest, st
     image.digest = digest;
     VMETTE_TRY(image.fd, open_file(image.path, O_RDONLY | O_NOFOLLOW));
     VMETTE_CHECK_OK(lock_shared(image.fd.get(), image.path));
-    struct stat info {};
+    struct stat info{};
     if (::fstat(image.fd.get(), &info) != 0) return fail_errno(image.path.string());
     image.bytes = static_cast<std::uint64_t>(info.st_size);
     // Without a name: it was removed between the open and the lock.
@@ -92,7 +92,7 @@ Result<> StagedImage::give_name(const std::filesystem::path& to) const {
 
 Result<OpenImage> StagedImage::publish(const Layout& layout) && {
     VMETTE_TRY(std::string hex, sha256_fd(fd_.get(), "the new image"));
-    struct stat info {};
+    struct stat info{};
     if (::fstat(fd_.get(), &info) != 0) return fail_errno("look at the new image");
     auto bytes = static_cast<std::uint64_t>(info.st_size);
     std::string digest = "sha256:" + hex;

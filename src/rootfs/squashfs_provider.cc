@@ -40,7 +40,7 @@ Result<std::string> hash_and_copy(int from, int to, std::uint64_t size, const Co
 Result<Built> copy_squashfs(const Input& input, const Context& context) {
     VMETTE_CHECK_OK(check_superblock(input.fd.get(), input.name));
     VMETTE_TRY(StagedImage image, StagedImage::create(context.layout));
-    struct stat info {};
+    struct stat info{};
     if (::fstat(input.fd.get(), &info) != 0) return fail_errno(input.name);
     bool cloned = ::ioctl(image.fd(), FICLONE, input.fd.get()) == 0;
     int source = cloned ? image.fd() : input.fd.get();

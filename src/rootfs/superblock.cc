@@ -59,7 +59,7 @@ bool consistent(const Superblock& super) {
 }  // namespace
 
 Result<> check_superblock(int fd, const std::string& name) {
-    struct stat info {};
+    struct stat info{};
     if (::fstat(fd, &info) != 0) return fail_errno("look at " + name);
     std::array<char, kSuperblockSize> bytes{};
     ssize_t n = ::pread(fd, bytes.data(), bytes.size(), 0);

@@ -126,7 +126,7 @@ void check_space(Checks& checks, const char* name, const std::filesystem::path& 
     auto existing = folder;
     std::error_code error;
     while (!std::filesystem::exists(existing, error) && existing.has_relative_path()) existing = existing.parent_path();
-    struct statvfs info {};
+    struct statvfs info{};
     if (::statvfs(existing.c_str(), &info) != 0) {
         checks.push_back(
             {name, State::missing, errno_error(errno, existing.string()).message, "make the folder usable"});

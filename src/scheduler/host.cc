@@ -60,7 +60,7 @@ bool says_works(std::string_view verdict) { return verdict.starts_with("works");
 Result<vm::ShareTransport> remembered_share_transport(store::Store& store) {
     auto daemon = vm::find_virtiofsd();
     if (!daemon) return vm::ShareTransport::plan9;
-    struct stat info {};
+    struct stat info{};
     if (::stat(daemon->c_str(), &info) != 0) return fail_errno(daemon->string());
     std::string key =
         fmt::format("shares:{}:{}:{}:{}", own_identity().boot_id, daemon->string(), info.st_mtim.tv_sec, ::geteuid());
@@ -74,7 +74,7 @@ Result<vm::ShareTransport> remembered_share_transport(store::Store& store) {
 }
 
 Result<std::string> remembered_digest(store::Store& store, const std::filesystem::path& path) {
-    struct stat info {};
+    struct stat info{};
     if (::stat(path.c_str(), &info) != 0) return fail_errno(path.string());
     std::string key = fmt::format("digest:{}:{}:{}:{}.{:09}", path.string(), info.st_ino, info.st_size,
                                   info.st_mtim.tv_sec, info.st_mtim.tv_nsec);

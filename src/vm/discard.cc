@@ -35,7 +35,7 @@ constexpr std::uint64_t kStatBlock = 512;
 
 Result<> discard(Fd fd) {
     if (!fd) return {};
-    struct stat status {};
+    struct stat status{};
     if (::fstat(fd.get(), &status) != 0) return fail_errno("look at a scratch disk");
     if (static_cast<std::uint64_t>(status.st_blocks) * kStatBlock <= kSmall) return {};
     VMETTE_TRY(auto gate, make_pipe());

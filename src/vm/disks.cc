@@ -64,7 +64,7 @@ std::string_view to_string(DiskFormat format) { return format == DiskFormat::qco
 
 Result<OpenDisk> open_disk(const std::filesystem::path& path, bool read_only) {
     const std::string name = path.string();
-    struct stat status {};
+    struct stat status{};
     OpenDisk disk;
     VMETTE_TRY(disk.fd, open_checked(path, read_only, status));
     if (::flock(disk.fd.get(), (read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0) {

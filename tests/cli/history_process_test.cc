@@ -69,7 +69,7 @@ TEST_F(HistoryTest, EmptyHistoryIsEmpty) {
 
 TEST_F(HistoryTest, FoldersArePrivate) {
     home_.run({"history"});
-    struct stat info {};
+    struct stat info{};
     ASSERT_EQ(::stat(home_.layout().state.c_str(), &info), 0);
     EXPECT_EQ(info.st_mode & 0777u, 0700u);
     ASSERT_EQ(::stat(home_.layout().database().c_str(), &info), 0);

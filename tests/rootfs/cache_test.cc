@@ -26,7 +26,7 @@ protected:
     }
     /// The change time cannot be set; it is a few milliseconds old soon enough.
     static void wait_until_settled(const std::filesystem::path& path) {
-        struct stat info {};
+        struct stat info{};
         timespec now{};
         do {
             ASSERT_EQ(::stat(path.c_str(), &info), 0);

@@ -34,7 +34,7 @@ std::string describe_xattrs(const std::string& path) {
 }
 
 std::string describe(const std::filesystem::path& path) {
-    struct stat info {};
+    struct stat info{};
     if (::lstat(path.c_str(), &info) != 0) return "?";
     std::string out = fmt::format("{:o} {}:{}", info.st_mode, info.st_uid, info.st_gid);
     if (!S_ISDIR(info.st_mode))

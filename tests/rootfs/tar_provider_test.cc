@@ -88,7 +88,7 @@ TEST_F(TarProviderTest, ImageIsWhatTheDigestSaysAndCannotBeWritten) {
     EXPECT_EQ(resolved->path, layout.image(resolved->digest.substr(7)));
     EXPECT_EQ(resolved->bytes, std::filesystem::file_size(resolved->path));
     EXPECT_EQ(resolved->bytes % 4096, 0U);
-    struct stat info {};
+    struct stat info{};
     ASSERT_EQ(::fstat(resolved->image.get(), &info), 0);
     EXPECT_EQ(info.st_mode & 0777, 0400U);
     EXPECT_LT(::pwrite(resolved->image.get(), "x", 1, 0), 0);

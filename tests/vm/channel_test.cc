@@ -175,8 +175,7 @@ TEST_F(ChannelTest, TooLongATextIsRefusedHere) {
 TEST_F(ChannelTest, NothingIsToldAfterItsOwnerIsGone) {
     say(wire::frame(Type::hello, 0, wire::encode(wire::GuestHello{})));
     owner_.reset();
-    run_until(
-        io_, [] { return false; }, std::chrono::milliseconds(20));
+    run_until(io_, [] { return false; }, std::chrono::milliseconds(20));
     EXPECT_TRUE(log_.calls.empty());
 }
 

@@ -35,7 +35,7 @@ TEST_F(DiscardTest, EverythingIsFreedSoonAfter) {
         auto link = fmt::format("/proc/self/fd/{}", file.get());
         auto other = open_file(link, O_RDWR);
         ASSERT_TRUE(other);
-        struct flock lock {};
+        struct flock lock{};
         lock.l_type = F_WRLCK;
         ASSERT_EQ(::fcntl(file.get(), F_OFD_SETLK, &lock), 0);
         ASSERT_TRUE(discard(std::move(file)));

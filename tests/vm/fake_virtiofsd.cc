@@ -15,7 +15,7 @@
 namespace {
 
 std::string flags_of(const std::string& folder) {
-    struct statvfs status {};
+    struct statvfs status{};
     if (statvfs(folder.c_str(), &status) != 0) return "?";
     std::string flags = (status.f_flag & ST_RDONLY) != 0 ? "ro" : "rw";
     if ((status.f_flag & ST_NOSUID) != 0) flags += ",nosuid";

@@ -84,8 +84,7 @@ TEST_F(GuestTest, KilledQemuIsNamed) {
     set_up(spec());
     ASSERT_FALSE(HasFatalFailure());
     ASSERT_EQ(::kill(static_cast<pid_t>(ledger_.seen.at("qemu").pid), SIGKILL), 0);
-    ASSERT_TRUE(run_until(
-        io_, [&] { return seen_.death.has_value(); }, std::chrono::seconds(1)));
+    ASSERT_TRUE(run_until(io_, [&] { return seen_.death.has_value(); }, std::chrono::seconds(1)));
     EXPECT_EQ(seen_.death->kind, DeathKind::qemu_exited);
     EXPECT_EQ(seen_.death->message, "QEMU was killed by signal 9 (Killed)");
 }
@@ -102,8 +101,7 @@ TEST_F(GuestTest, SlowConsumerGetsEveryByte) {
         // Nothing more comes while no credit is given back, and the machine stays alive meanwhile.
         ASSERT_TRUE(run_until(io_, [&] { return seen_.out_bytes > given || seen_.death; }));
         ASSERT_FALSE(seen_.death) << seen_.death->message;
-        run_until(
-            io_, [] { return false; }, std::chrono::milliseconds(1));
+        run_until(io_, [] { return false; }, std::chrono::milliseconds(1));
         ASSERT_LE(seen_.out_bytes - given, 256 * kKiB);
         session_->consumed(Stream::out, seen_.out_bytes - given);
         given = seen_.out_bytes;

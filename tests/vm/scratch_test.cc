@@ -41,7 +41,7 @@ int check_filesystem(int fd) {
 }
 
 struct stat look_at(int fd) {
-    struct stat status {};
+    struct stat status{};
     EXPECT_EQ(::fstat(fd, &status), 0);
     return status;
 }

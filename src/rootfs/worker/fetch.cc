@@ -190,7 +190,7 @@ std::uint64_t Transfer::total_now() const {
 }
 
 Result<> Transfer::prepare_resume() {
-    struct stat info {};
+    struct stat info{};
     if (::fstat(part_, &info) != 0) return fail_errno("look at the part file");
     size_ = static_cast<std::uint64_t>(info.st_size);
     if (::lseek(state_, 0, SEEK_SET) != 0) return fail_errno("look beside the part file");
