@@ -26,21 +26,8 @@ std::set<std::string> bytes_in(const std::filesystem::path& folder) {
     return files;
 }
 
-class CrashTest : public GuestTest {
+class CrashTest : public HelpersTest {
 protected:
-    void SetUp() override {
-        GuestTest::SetUp();
-        if (IsSkipped()) return;
-        shared_ = home().folder() / "shared";
-        ASSERT_TRUE(make_private_dir(shared_));
-    }
-
-    /// Everything that a run may need on the host: a share that is written, a network, a scratch disk.
-    std::string all_helpers() const {
-        return fmt::format("scratch = \"256M\"\nshares = [\"{}:/shared:rw\"]\n[net]\nmode = \"nat\"\n",
-                           shared_.string());
-    }
-
     /// Kills it and waits for what it started to go. Returns false when it had ended by itself before.
     bool kill_and_check(VmetteProcess& process, const VmetteHome& owner) {
         auto started = descendants(process.pid());
@@ -76,7 +63,7 @@ protected:
             auto process = home().start(words);
             ASSERT_TRUE(process.until_err(trigger)) << process.err();
             ::poll(nullptr, 0, time * step_ms);
-            for (const char* name : {"qemu-system", "slirp4netns"}) {
+            for (const char* name : {"qemu-system", has_nat() ? "slirp4netns" : "qemu-system"}) {
                 auto there = [&] { return find_descendant(process.pid(), name).has_value(); };
                 EXPECT_TRUE(eventually(there, seconds(2))) << describe(descendants(process.pid()));
             }
@@ -84,25 +71,26 @@ protected:
             expect_lost(home());
         }
     }
-
-    std::filesystem::path shared_;
 };
 
 TEST_F(CrashTest, InResolve) {
     auto tar = (build_dir() / "rootfs/toolchain.tar").string();
+    int hits = 0;
     for (int time = 0; time < kTimes; ++time) {
         SCOPED_TRACE(fmt::format("time {}", time));
         VmetteHome fresh(Cache::own);
         auto box = fresh.write("big.toml", fmt::format("rootfs = \"tar+file://{}\"\n", tar));
-        auto process = fresh.start({"up", box, "-v", "--", "true"});
+        auto process = fresh.start({"up", box, "-v", "--", "sleep", "60"});
         ASSERT_TRUE(process.until_err("phase resolve")) << process.err();
-        ::poll(nullptr, 0, time * 50);
-        ASSERT_THAT(process.err(), Not(HasSubstr("phase prepare")));
+        ::poll(nullptr, 0, time * 20);
         ASSERT_TRUE(kill_and_check(process, fresh));
         expect_lost(fresh);
+        if (process.err().find("phase prepare") != std::string::npos) continue;  // a fast host: the image was whole
+        ++hits;
         // What was half made is gone with the process, or at the latest now, when a command has run.
         EXPECT_TRUE(bytes_in(fresh.layout().cache).empty()) << ::testing::PrintToString(bytes_in(fresh.layout().cache));
     }
+    EXPECT_GE(hits, kTimes / 2);
 }
 
 TEST_F(CrashTest, InPrepare) {

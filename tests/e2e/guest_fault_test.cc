@@ -10,7 +10,7 @@ namespace {
 
 using std::chrono::seconds;
 
-class GuestFaultTest : public GuestTest {
+class GuestFaultTest : public HelpersTest {
 protected:
     /// A command that says "on" and stays.
     VmetteProcess lasting(const std::string& toml = "") {
@@ -114,17 +114,18 @@ TEST_F(GuestFaultTest, KilledQemuIsNamed) {
 }
 
 TEST_F(GuestFaultTest, DeadHelperEndsTheRunAndIsNamed) {
-    auto share = home().folder() / "shared";
-    ASSERT_TRUE(make_private_dir(share));
-    std::string toml = fmt::format("shares = [\"{}:/shared:rw\"]\n[net]\nmode = \"nat\"\n", share.string());
+    int met = 0;
     for (const char* helper : {"virtiofsd", "slirp4netns"}) {
-        auto process = lasting(toml);
+        auto process = lasting(all_helpers());
         auto found = find_descendant(process.pid(), helper);
-        if (!found && std::string_view(helper) == "virtiofsd") continue;  // shares go over 9p here
-        ASSERT_TRUE(found) << describe(descendants(process.pid()));
+        bool expected = std::string_view(helper) == "slirp4netns" && has_nat();
+        EXPECT_TRUE(found || !expected) << describe(descendants(process.pid()));
+        if (!found) continue;
+        ++met;
         ::kill(static_cast<pid_t>(found->identity.pid), SIGKILL);
         expect_vm_error(process.finish(seconds(10)), helper);
     }
+    if (met == 0) GTEST_SKIP() << "no helper runs here: shares go over 9p, and there is no network";
 }
 
 }  // namespace

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <iostream>
+
 #include "support/vmette_home.h"
 
 namespace vmette::testing {
@@ -29,6 +31,27 @@ protected:
     }
 
     std::optional<VmetteHome> home_;
+};
+
+/// Runs that need everything a run may need on the host: a share that is written, a network, a scratch disk.
+class HelpersTest : public GuestTest {
+protected:
+    void SetUp() override {
+        GuestTest::SetUp();
+        if (IsSkipped()) return;
+        shared_ = home().folder() / "shared";
+        ASSERT_TRUE(make_private_dir(shared_));
+        if (!has_nat_) std::cout << "without a network: " << why_no_nat() << "\n";
+    }
+    std::string all_helpers() const {
+        return fmt::format("scratch = \"256M\"\nshares = [\"{}:/shared:rw\"]\n", shared_.string()) +
+               (has_nat_ ? "[net]\nmode = \"nat\"\n" : "");
+    }
+    bool has_nat() const { return has_nat_; }
+
+private:
+    std::filesystem::path shared_;
+    bool has_nat_ = why_no_nat().empty();
 };
 
 }  // namespace vmette::testing

@@ -8,13 +8,8 @@
 namespace vmette::testing {
 namespace {
 
-class LeakTest : public GuestTest {
+class LeakTest : public HelpersTest {
 protected:
-    std::string all_helpers() {
-        auto shared = home().folder() / "shared";
-        EXPECT_TRUE(make_private_dir(shared));
-        return fmt::format("scratch = \"64M\"\nshares = [\"{}:/shared:rw\"]\n[net]\nmode = \"nat\"\n", shared.string());
-    }
     std::set<std::string> paths(const std::filesystem::path& folder) {
         std::set<std::string> found;
         for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) found.insert(entry.path());

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <fstream>
@@ -98,6 +99,14 @@ std::string why_no_guest() {
     for (const char* name : {"vmlinux", "initramfs.cpio", "assets.json"})
         if (!std::filesystem::exists(folder / name))
             return fmt::format("{} is not there; `./dev guest` makes it", (folder / name).string());
+    return {};
+}
+
+std::string why_no_nat() {
+    if (::access("/dev/net/tun", R_OK | W_OK) != 0) return "/dev/net/tun is not there for this user";
+    auto tried = run_captured({.argv = {"unshare", "-rn", "true"}}, std::chrono::seconds(5));
+    if (!tried || !tried->ok())
+        return "no network namespace can be made: " + (tried ? tried->err : tried.error().text());
     return {};
 }
 

@@ -16,6 +16,8 @@ using Json = nlohmann::json;
 
 /// Why no guest can be booted here; empty: one can. Guests need the build tree's kernel and initramfs.
 std::string why_no_guest();
+/// Why no guest can have a network here; empty: one can.
+std::string why_no_nat();
 /// VMETTE_BUILD_DIR, VMETTE_SOURCE_DIR: set by vmette_test() for CTest.
 std::filesystem::path build_dir();
 std::filesystem::path source_dir();
