@@ -11,8 +11,17 @@ namespace vmette::guest {
 
 std::uint64_t command_memory(const CommandGroupLimits& limits) {
     const std::uint64_t reserve = std::max(limits.memory_reserve, kMinimumReserve);
-    const std::uint64_t half = limits.memory_total / 2;
-    return limits.memory_total > reserve ? std::max(limits.memory_total - reserve, half) : half;
+    const std::uint64_t half = limits.memory_free / 2;
+    return limits.memory_free > reserve ? std::max(limits.memory_free - reserve, half) : half;
+}
+
+unsigned full_stall_percent(std::string_view pressure) {
+    constexpr std::string_view kKey = "full avg10=";
+    const std::size_t at = pressure.find(kKey);
+    if (at == std::string_view::npos) return 0;
+    std::string_view rest = pressure.substr(at + kKey.size());
+    std::uint64_t percent = 0;
+    return parse_number(take_field(rest, '.'), 100, percent) ? static_cast<unsigned>(percent) : 0;
 }
 
 Outcome<> CommandGroup::create(const char* mount_path, const CommandGroupLimits& limits) {
@@ -36,6 +45,17 @@ void CommandGroup::kill_all() const {
 
 bool CommandGroup::is_empty() const { return !folder_ || event("cgroup.events", "populated") == 0; }
 
+void CommandGroup::end_if_starved(std::uint64_t now_us) {
+    constexpr std::uint64_t kInterval = 1'000'000;
+    constexpr std::uint64_t kAverageFades = 10'000'000;  // until then it still tells of those that were killed
+    if (!folder_ || now_us < next_look_us_) return;
+    next_look_us_ = now_us + kInterval;
+    if (full_stall_percent(read_file(folder_.get(), "memory.pressure", 4096)) < kStarvedPercent) return;
+    next_look_us_ = now_us + kAverageFades;
+    ++starved_;
+    kill_all();
+}
+
 std::uint64_t CommandGroup::event(const char* file, std::string_view key) const {
     return folder_ ? number_after(read_file(folder_.get(), file, 4096), key) : 0;
 }
@@ -46,6 +66,6 @@ std::uint64_t CommandGroup::peak_memory_bytes() const {
     return folder_ ? read_number(folder_.get(), "memory.peak") : 0;
 }
 
-std::uint64_t CommandGroup::oom_kills() const { return event("memory.events", "oom_kill"); }
+std::uint64_t CommandGroup::oom_kills() const { return event("memory.events", "oom_kill") + starved_; }
 
 }  // namespace vmette::guest

@@ -64,6 +64,12 @@ std::uint64_t total_memory() {
     return static_cast<std::uint64_t>(info.totalram) * info.mem_unit;
 }
 
+std::uint64_t free_memory() {
+    struct sysinfo info{};
+    sysinfo(&info);
+    return static_cast<std::uint64_t>(info.freeram) * info.mem_unit;
+}
+
 Outcome<> arrange(const wire::Setup& setup, Machine& machine) {
     load_modules(false);
     GUEST_CHECK(set_identity(setup));
@@ -79,7 +85,7 @@ Outcome<> arrange(const wire::Setup& setup, Machine& machine) {
     GUEST_CHECK(configure_network(setup.network));
     machine.network.begin();
     GUEST_CHECK(root.enter());
-    return machine.group.create("/sys/fs/cgroup", CommandGroupLimits{total_memory(), setup.memory_reserve, setup.pids});
+    return machine.group.create("/sys/fs/cgroup", CommandGroupLimits{free_memory(), setup.memory_reserve, setup.pids});
 }
 
 }  // namespace vmette::guest

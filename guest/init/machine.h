@@ -26,5 +26,7 @@ Outcome<> arrange(const wire::Setup& setup, Machine& machine);
 
 /// MemTotal, bytes.
 std::uint64_t total_memory();
+/// Of the machine, bytes that neither the kernel nor a file cache has taken.
+std::uint64_t free_memory();
 
 }  // namespace vmette::guest

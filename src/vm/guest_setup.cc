@@ -57,7 +57,7 @@ std::string fresh_entropy() {
 }
 
 std::uint64_t memory_reserve(std::uint64_t memory_bytes) {
-    return std::clamp(memory_bytes / 16, 16 * kMiB, 256 * kMiB);
+    return std::clamp(memory_bytes / 32, 8 * kMiB, 256 * kMiB);
 }
 
 wire::Setup compose_setup(const VmSpec& spec, const GuestSetup& setup, const SetupFacts& facts) {

@@ -24,8 +24,8 @@ struct SetupFacts {
 constexpr std::size_t kEntropyBytes = 64;
 std::string fresh_entropy();
 
-/// Kept back from the command's cgroup, so that PID 1 and the kernel live on when the command takes all it may: a
-/// sixteenth of the memory, but 16 MiB to 256 MiB.
+/// Kept back from the command's cgroup, of what is free when the command starts, so that PID 1 and the kernel live on
+/// when the command takes all it may: a thirty-second of the memory, but 8 MiB to 256 MiB.
 std::uint64_t memory_reserve(std::uint64_t memory_bytes);
 
 wire::Setup compose_setup(const VmSpec& spec, const GuestSetup& setup, const SetupFacts& facts);

@@ -33,11 +33,24 @@ TEST(FilesystemsTest, EmptyAndShortDisksHoldNone) {
 
 TEST(CommandMemoryTest, IsAllButTheReserve) { EXPECT_EQ(command_memory({512 << 20, 64 << 20, 0}), 448ULL << 20); }
 
-TEST(CommandMemoryTest, ReserveHasAFloor) { EXPECT_EQ(command_memory({512 << 20, 0, 0}), 496ULL << 20); }
+TEST(CommandMemoryTest, ReserveHasAFloor) { EXPECT_EQ(command_memory({512 << 20, 0, 0}), 504ULL << 20); }
 
 TEST(CommandMemoryTest, IsNeverLessThanHalf) {
     EXPECT_EQ(command_memory({64 << 20, 60 << 20, 0}), 32ULL << 20);
     EXPECT_EQ(command_memory({64 << 20, 1ULL << 60, 0}), 32ULL << 20);
+}
+
+TEST(StallTest, IsTheWholePercentOfTheLastTenSeconds) {
+    constexpr char kPressure[] = "some avg10=99.12 avg60=70.00 avg300=20.00 total=81293812\n"
+                                 "full avg10=61.97 avg60=40.00 avg300=12.00 total=61293812\n";
+    EXPECT_EQ(full_stall_percent(kPressure), 61U);
+}
+
+TEST(StallTest, IsNothingWhereTheKernelDoesNotSay) {
+    EXPECT_EQ(full_stall_percent(""), 0U);
+    EXPECT_EQ(full_stall_percent("some avg10=99.12 avg60=70.00 avg300=20.00 total=1\n"), 0U);
+    EXPECT_EQ(full_stall_percent("full avg10="), 0U);
+    EXPECT_EQ(full_stall_percent("full avg10=12345.00"), 0U);
 }
 
 TEST(NumbersTest, OnlyWholeDecimalsWithinTheLimitAreRead) {

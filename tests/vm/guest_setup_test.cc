@@ -49,7 +49,7 @@ TEST(GuestSetupTest, BlockRootWithScratchDisksSharesAndNetwork) {
     EXPECT_EQ(setup.ca_certs, std::vector<std::string>{"PEM"});
     ASSERT_EQ(setup.secret_files.size(), 1u);
     EXPECT_EQ(setup.secret_files[0].value, "value");
-    EXPECT_EQ(setup.memory_reserve, 64 * kMiB);
+    EXPECT_EQ(setup.memory_reserve, 32 * kMiB);
     EXPECT_EQ(setup.pids, 99u);
 }
 
@@ -72,8 +72,8 @@ TEST(GuestSetupTest, EntropyIsFreshEachTime) {
 }
 
 TEST(GuestSetupTest, ReserveIsASixteenthWithinBounds) {
-    EXPECT_EQ(memory_reserve(128 * kMiB), 16 * kMiB);
-    EXPECT_EQ(memory_reserve(512 * kMiB), 32 * kMiB);
+    EXPECT_EQ(memory_reserve(128 * kMiB), 8 * kMiB);
+    EXPECT_EQ(memory_reserve(512 * kMiB), 16 * kMiB);
     EXPECT_EQ(memory_reserve(64 * kGiB), 256 * kMiB);
 }
 
