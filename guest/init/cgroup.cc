@@ -9,19 +9,21 @@
 
 namespace vmette::guest {
 
+namespace {
+constexpr std::uint64_t kPageSize = 4096;  // x86-64 and, in the kernels that vmette makes or finds, arm64
+}
+
 std::uint64_t command_memory(const CommandGroupLimits& limits) {
     const std::uint64_t reserve = std::max(limits.memory_reserve, kMinimumReserve);
     const std::uint64_t half = limits.memory_free / 2;
     return limits.memory_free > reserve ? std::max(limits.memory_free - reserve, half) : half;
 }
 
-unsigned full_stall_percent(std::string_view pressure) {
-    constexpr std::string_view kKey = "full avg10=";
-    const std::size_t at = pressure.find(kKey);
-    if (at == std::string_view::npos) return 0;
-    std::string_view rest = pressure.substr(at + kKey.size());
-    std::uint64_t percent = 0;
-    return parse_number(take_field(rest, '.'), 100, percent) ? static_cast<unsigned>(percent) : 0;
+bool is_churning(const MemoryLook& before, const MemoryLook& after, std::uint64_t limit) {
+    constexpr std::uint64_t kTimes = 5;
+    constexpr std::uint64_t kSmallestCache = 256ULL << 10;
+    return after.in_use >= limit - limit / 16 && after.fetched_again > before.fetched_again &&
+           after.fetched_again - before.fetched_again >= kTimes * std::max(after.file_cache, kSmallestCache);
 }
 
 Outcome<> CommandGroup::create(const char* mount_path, const CommandGroupLimits& limits) {
@@ -32,7 +34,8 @@ Outcome<> CommandGroup::create(const char* mount_path, const CommandGroupLimits&
     folder_ = Fd(openat(top.get(), "command", O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (!folder_) return fail_errno("open the command's cgroup");
     if (limits.pids != 0) GUEST_CHECK(write_file(folder_.get(), "pids.max", text(limits.pids)));
-    GUEST_CHECK(write_file(folder_.get(), "memory.max", text(command_memory(limits))));
+    memory_limit_ = command_memory(limits);
+    GUEST_CHECK(write_file(folder_.get(), "memory.max", text(memory_limit_)));
     // A job that lost one process to the OOM killer would go on in a state that nobody tested: it ends whole.
     GUEST_CHECK(write_file(folder_.get(), "memory.oom.group", "1"));
     return {};
@@ -45,13 +48,22 @@ void CommandGroup::kill_all() const {
 
 bool CommandGroup::is_empty() const { return !folder_ || event("cgroup.events", "populated") == 0; }
 
+MemoryLook CommandGroup::look() const {
+    const std::string stat = read_file(folder_.get(), "memory.stat", 8192);
+    return {.in_use = read_number(folder_.get(), "memory.current"),
+            .file_cache = number_after(stat, "file"),
+            .fetched_again = number_after(stat, "workingset_refault_file") * kPageSize};
+}
+
 void CommandGroup::end_if_starved(std::uint64_t now_us) {
     constexpr std::uint64_t kInterval = 1'000'000;
-    constexpr std::uint64_t kAverageFades = 10'000'000;  // until then it still tells of those that were killed
     if (!folder_ || now_us < next_look_us_) return;
     next_look_us_ = now_us + kInterval;
-    if (full_stall_percent(read_file(folder_.get(), "memory.pressure", 4096)) < kStarvedPercent) return;
-    next_look_us_ = now_us + kAverageFades;
+    const MemoryLook now = look();
+    churning_looks_ = is_churning(last_look_, now, memory_limit_) ? churning_looks_ + 1 : 0;
+    last_look_ = now;
+    if (churning_looks_ < kStarvedLooks) return;
+    churning_looks_ = 0;
     ++starved_;
     kill_all();
 }

@@ -11,17 +11,24 @@ struct CommandGroupLimits {
     std::uint32_t pids = 0;            ///< 0: no bound
 };
 
-/// What commands may take of the free memory: all but the reserve, which is at least kMinimumReserve, and never less than
-/// half. Of the free and not of all memory: a group whose limit is past what the kernel has left never reaches it, and
-/// the machine as a whole runs short first, which reclaims the file cache over and over before it kills anything.
+/// What commands may take of the free memory: all but the reserve, which is at least kMinimumReserve, and never less
+/// than half. Of the free and not of all memory: a group whose limit is past what the kernel has left never reaches it,
+/// and the machine as a whole runs short first, which reclaims the file cache over and over before it kills anything.
 std::uint64_t command_memory(const CommandGroupLimits& limits);
 constexpr std::uint64_t kMinimumReserve = 8ULL << 20;
 
-/// Of a memory.pressure file: the percentage of the last ten seconds in which all processes waited for memory.
-/// 0 when it cannot be read. Format: the kernel's Documentation/accounting/psi.rst.
-unsigned full_stall_percent(std::string_view pressure);
-/// From this percentage on a group is starved: the default limit of systemd-oomd(8).
-constexpr unsigned kStarvedPercent = 60;
+/// What a group's memory looks like at one moment, bytes.
+struct MemoryLook {
+    std::uint64_t in_use = 0;
+    std::uint64_t file_cache = 0;
+    std::uint64_t fetched_again = 0;  ///< file pages that had been dropped for want of memory, since the group's start
+};
+
+/// A group at its limit whose file cache is dropped and fetched again five times and more within a second gets nothing
+/// else done. Pressure stall information would not tell: much of the work is unpacking, which it counts as progress.
+bool is_churning(const MemoryLook& before, const MemoryLook& after, std::uint64_t limit);
+/// So many looks in a row, a second apart, make it starved.
+constexpr int kStarvedLooks = 5;
 
 class CommandGroup {
 public:
@@ -33,8 +40,8 @@ public:
     /// SIGKILL to all that is in it.
     void kill_all() const;
     bool is_empty() const;
-    /// Kills all that is in it when it does nothing any more but fetch back file pages that it has just been made to
-    /// drop. The kernel sees progress in that, and would let it go on for hours. Looks once a second at most.
+    /// Kills all that is in it once it has been churning for some seconds: the kernel sees progress in that, and would
+    /// let it go on for hours. Looks once a second at most.
     void end_if_starved(std::uint64_t now_us);
 
     std::uint64_t cpu_us() const;
@@ -45,8 +52,12 @@ public:
 
 private:
     std::uint64_t event(const char* file, std::string_view key) const;
+    MemoryLook look() const;
     Fd folder_;
+    std::uint64_t memory_limit_ = 0;
+    MemoryLook last_look_;
     std::uint64_t next_look_us_ = 0;
+    int churning_looks_ = 0;
     std::uint64_t starved_ = 0;
 };
 

@@ -31,6 +31,8 @@ TEST(FilesystemsTest, EmptyAndShortDisksHoldNone) {
     EXPECT_EQ(detect_filesystem(disk_with(0, "\xeb\x63\x90", 512)), nullptr);
 }
 
+constexpr std::uint64_t kMiB = 1ULL << 20;
+
 TEST(CommandMemoryTest, IsAllButTheReserve) { EXPECT_EQ(command_memory({512 << 20, 64 << 20, 0}), 448ULL << 20); }
 
 TEST(CommandMemoryTest, ReserveHasAFloor) { EXPECT_EQ(command_memory({512 << 20, 0, 0}), 504ULL << 20); }
@@ -40,17 +42,15 @@ TEST(CommandMemoryTest, IsNeverLessThanHalf) {
     EXPECT_EQ(command_memory({64 << 20, 1ULL << 60, 0}), 32ULL << 20);
 }
 
-TEST(StallTest, IsTheWholePercentOfTheLastTenSeconds) {
-    constexpr char kPressure[] = "some avg10=99.12 avg60=70.00 avg300=20.00 total=81293812\n"
-                                 "full avg10=61.97 avg60=40.00 avg300=12.00 total=61293812\n";
-    EXPECT_EQ(full_stall_percent(kPressure), 61U);
-}
-
-TEST(StallTest, IsNothingWhereTheKernelDoesNotSay) {
-    EXPECT_EQ(full_stall_percent(""), 0U);
-    EXPECT_EQ(full_stall_percent("some avg10=99.12 avg60=70.00 avg300=20.00 total=1\n"), 0U);
-    EXPECT_EQ(full_stall_percent("full avg10="), 0U);
-    EXPECT_EQ(full_stall_percent("full avg10=12345.00"), 0U);
+TEST(ChurnTest, IsACacheThatIsFetchedOverAndOverAtTheLimit) {
+    constexpr std::uint64_t kLimit = 480 * kMiB, kCache = 2 * kMiB;
+    const MemoryLook before{kLimit, kCache, 100 * kMiB};
+    EXPECT_TRUE(is_churning(before, {kLimit, kCache, 110 * kMiB}, kLimit));
+    EXPECT_FALSE(is_churning(before, {kLimit, kCache, 109 * kMiB}, kLimit)) << "it comes and goes";
+    EXPECT_FALSE(is_churning(before, {kLimit, 100 * kMiB, 200 * kMiB}, kLimit)) << "a large file is read";
+    EXPECT_FALSE(is_churning(before, {kLimit / 2, kCache, 110 * kMiB}, kLimit)) << "there is room";
+    EXPECT_FALSE(is_churning(before, before, kLimit));
+    EXPECT_FALSE(is_churning(before, {kLimit, 0, 0}, kLimit)) << "figures that cannot be read are 0";
 }
 
 TEST(NumbersTest, OnlyWholeDecimalsWithinTheLimitAreRead) {
