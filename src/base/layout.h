@@ -25,6 +25,8 @@ struct Layout {
     std::filesystem::path image(std::string_view digest) const;
     std::filesystem::path images_dir() const { return cache / "images"; }
     std::filesystem::path downloads_dir() const { return cache / "downloads"; }
+    /// Layers of images that are being pulled, named by their SHA-256.
+    std::filesystem::path layers_dir() const { return cache / "layers"; }
     /// Lock files that serialise builders of one thing: locks/<name>.lock.
     std::filesystem::path lock(std::string_view name) const;
     /// Formatted, empty scratch disks, copied per run.
