@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "base/units.h"
+#include "cli/image_text.h"
 #include "cli/json_writer.h"
 #include "cli/table.h"
 #include "cli/times.h"
@@ -10,27 +11,6 @@
 
 namespace vmette::cli {
 namespace {
-
-std::string image_json(const store::StoredImage& image, bool pretty) {
-    return JsonObject()
-        .text("digest", image.digest)
-        .text("source", image.source)
-        .text("provider", image.provider)
-        .text_or_null("content_digest", image.content_digest)
-        .number("bytes", image.bytes)
-        .text("created_at", format_rfc3339(image.created_at))
-        .text("last_used_at", format_rfc3339(image.last_used_at))
-        .number("uses", image.uses)
-        .render(pretty);
-}
-
-/// "sha256:0123456789ab…" → "0123456789ab".
-std::string short_digest(std::string_view digest) {
-    constexpr std::string_view kPrefix = "sha256:";
-    constexpr std::size_t kShown = 12;
-    if (digest.starts_with(kPrefix)) digest.remove_prefix(kPrefix.size());
-    return harmless_line(digest.substr(0, kShown));
-}
 
 class ImageLsCommand final : public Command {
 public:

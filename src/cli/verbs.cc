@@ -4,21 +4,21 @@ namespace vmette::cli {
 
 std::span<const Verb* const> all_verbs() {
     static constexpr const Verb* kVerbs[] = {
-        &kUpVerb,      &kRunVerb,         &kValidateVerb,    &kPlanVerb,    &kInitVerb,           &kSchemaVerb,
-        &kHistoryVerb, &kHistoryShowVerb, &kHistoryLogsVerb, &kImageLsVerb, &kImageProvidersVerb, &kGcVerb,
-        &kDoctorVerb,  &kVersionVerb,     &kCompletionVerb,  &kManVerb,
+        &kUpVerb,      &kRunVerb,         &kValidateVerb,    &kPlanVerb,           &kInitVerb,    &kSchemaVerb,
+        &kHistoryVerb, &kHistoryShowVerb, &kHistoryLogsVerb, &kImagePullVerb,      &kImageLsVerb, &kImageInspectVerb,
+        &kImageRmVerb, &kImagePruneVerb,  &kImageVerifyVerb, &kImageProvidersVerb, &kGcVerb,      &kDoctorVerb,
+        &kVersionVerb, &kCompletionVerb,  &kManVerb,
     };
     return kVerbs;
 }
 
 std::span<const std::string_view> unavailable_verbs() {
     static constexpr std::string_view kNames[] = {
-        "ps",           "logs",           "stop",         "exec",          "shell",
-        "cp",           "wait",           "rerun",        "batch run",     "batch resume",
-        "batch retry",  "batch cancel",   "batch ls",     "batch show",    "batch explain",
-        "batch report", "history stats",  "history diff", "history prune", "history sql",
-        "image pull",   "image inspect",  "image rm",     "image prune",   "snapshot ls",
-        "snapshot rm",  "snapshot prune", "mcp",
+        "ps",           "logs",          "stop",           "exec",          "shell",
+        "cp",           "wait",          "rerun",          "batch run",     "batch resume",
+        "batch retry",  "batch cancel",  "batch ls",       "batch show",    "batch explain",
+        "batch report", "history stats", "history diff",   "history prune", "history sql",
+        "snapshot ls",  "snapshot rm",   "snapshot prune", "mcp",
     };
     return kNames;
 }

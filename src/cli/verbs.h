@@ -45,6 +45,7 @@ std::unique_ptr<Command> make_command() {
 }
 
 extern const Verb kUpVerb, kRunVerb, kValidateVerb, kPlanVerb, kInitVerb, kSchemaVerb, kHistoryVerb, kHistoryShowVerb,
-    kHistoryLogsVerb, kImageLsVerb, kImageProvidersVerb, kGcVerb, kDoctorVerb, kVersionVerb, kCompletionVerb, kManVerb;
+    kHistoryLogsVerb, kImagePullVerb, kImageLsVerb, kImageInspectVerb, kImageRmVerb, kImagePruneVerb, kImageVerifyVerb,
+    kImageProvidersVerb, kGcVerb, kDoctorVerb, kVersionVerb, kCompletionVerb, kManVerb;
 
 }  // namespace vmette::cli

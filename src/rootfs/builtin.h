@@ -13,7 +13,7 @@ std::unique_ptr<Provider> make_dir_provider();
 std::unique_ptr<Provider> make_squashfs_provider();
 /// A tar archive, made into an image.
 std::unique_ptr<Provider> make_tar_provider();
-/// Images from registries: takes every other source, and says that it can't yet.
+/// Images from registries: takes every other source.
 std::unique_ptr<Provider> make_oci_provider();
 
 }  // namespace vmette::rootfs

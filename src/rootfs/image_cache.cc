@@ -24,6 +24,13 @@ Result<> lock_shared(int fd, const std::filesystem::path& path) {
     return {};
 }
 
+Result<std::filesystem::path> image_path(const Layout& layout, std::string_view digest) {
+    constexpr std::string_view kPrefix = "sha256:";
+    if (!digest.starts_with(kPrefix) || digest.find('/') != digest.npos)
+        return fail(ErrorCode::not_found, "{} names no image", digest);
+    return layout.image(digest.substr(kPrefix.size()));
+}
+
 /// Where files without a name can't be made: a killed builder's file stays until the next one comes here. A live
 /// builder holds its file's lock.
 void sweep_staging(const std::filesystem::path& folder) {
@@ -43,11 +50,8 @@ Error name_full_cache(Error error, std::string_view doing) {
 }
 
 Result<OpenImage> open_image(const Layout& layout, const std::string& digest, std::uint64_t bytes) {
-    constexpr std::string_view kPrefix = "sha256:";
-    if (!digest.starts_with(kPrefix) || digest.find('/') != digest.npos)
-        return fail(ErrorCode::not_found, "{} names no image", digest);
     OpenImage image;
-    image.path = layout.image(std::string_view(digest).substr(kPrefix.size()));
+    VMETTE_TRY(image.path, image_path(layout, digest));
     image.digest = digest;
     VMETTE_TRY(image.fd, open_file(image.path, O_RDONLY | O_NOFOLLOW));
     VMETTE_CHECK_OK(lock_shared(image.fd.get(), image.path));
@@ -116,6 +120,45 @@ Result<OpenImage> StagedImage::publish(const Layout& layout) && {
         return Failure(error);
     }
     return image;
+}
+
+Result<bool> remove_image(const Layout& layout, const std::string& digest) {
+    VMETTE_TRY(auto path, image_path(layout, digest));
+    auto fd = open_file(path, O_RDONLY | O_NOFOLLOW);
+    if (!fd && fd.error().code == ErrorCode::not_found) return true;
+    if (!fd) return Failure(fd.error());
+    if (::flock(fd->get(), LOCK_EX | LOCK_NB) != 0) {
+        if (errno == EWOULDBLOCK) return false;
+        return fail_errno("lock " + path.string());
+    }
+    // Another process may have replaced the file meanwhile: then this one has no name any more, and that one is new.
+    struct stat info{};
+    if (::fstat(fd->get(), &info) == 0 && info.st_nlink == 0) return true;
+    if (::unlink(path.c_str()) != 0 && errno != ENOENT) return fail_errno("remove " + path.string());
+    return true;
+}
+
+bool is_image_in_use(const Layout& layout, const std::string& digest) {
+    auto path = image_path(layout, digest);
+    if (!path) return false;
+    auto fd = open_file(*path, O_RDONLY | O_NOFOLLOW);
+    return fd && ::flock(fd->get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+}
+
+std::vector<ImageFile> image_files(const Layout& layout) {
+    constexpr std::string_view kSuffix = ".squashfs";
+    std::vector<ImageFile> files;
+    std::error_code ignored;
+    for (const auto& file : std::filesystem::directory_iterator(layout.images_dir(), ignored)) {
+        std::string name = file.path().filename().string();
+        struct stat info{};
+        if (!name.ends_with(kSuffix) || ::lstat(file.path().c_str(), &info) != 0 || !S_ISREG(info.st_mode)) continue;
+        name.resize(name.size() - kSuffix.size());
+        files.push_back({.digest = "sha256:" + name,
+                         .bytes = static_cast<std::uint64_t>(info.st_size),
+                         .changed = std::chrono::system_clock::from_time_t(info.st_ctim.tv_sec)});
+    }
+    return files;
 }
 
 Result<Fd> take_lock(const Layout& layout, const std::string& name, const std::function<bool()>& cancelled) {

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "base/fd.h"
@@ -46,6 +47,21 @@ private:
     Fd fd_;
     std::filesystem::path name_;  ///< empty: it has none
 };
+
+/// Removes an image's file unless somebody uses it: false. One that is not there is removed already.
+Result<bool> remove_image(const Layout& layout, const std::string& digest);
+
+/// Whether somebody holds the image's lock at this moment.
+bool is_image_in_use(const Layout& layout, const std::string& digest);
+
+/// An image's file as the folder has it; `digest` is what its name says.
+struct ImageFile {
+    std::string digest;  ///< "sha256:…"
+    std::uint64_t bytes = 0;
+    std::chrono::system_clock::time_point changed;
+};
+/// All of them, in no order. An unreadable or missing folder has none.
+std::vector<ImageFile> image_files(const Layout& layout);
 
 /// An exclusive flock(2) on a lock file of the cache, for as long as this lives; made when it isn't there.
 /// Waits while another process holds it; `cancelled` when `cancelled` says so meanwhile.

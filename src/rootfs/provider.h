@@ -12,9 +12,11 @@
 #include <string_view>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/layout.h"
+#include "rootfs/oci/settings.h"
 
 namespace vmette::rootfs {
 
@@ -60,6 +62,8 @@ struct ImageRecord {
     std::string
         validator;  ///< what tells whether the source is unchanged: ETag or Last-Modified, size and mtime of a file
     std::uint64_t bytes = 0;
+    std::string config;     ///< of an image from a registry, as encode_image_config() writes it
+    WallTime checked_at{};  ///< when the source was last found to name it; set by the index
     bool operator==(const ImageRecord&) const = default;
 };
 
@@ -94,6 +98,8 @@ struct Context {
     PullPolicy pull = PullPolicy::missing;
     bool offline = false;
     Limits limits;
+    oci::ImageSettings settings;                    ///< the user's; `limits` already follows them
+    WallTime now{};                                 ///< what the age of a tag is told by
     std::filesystem::path ca_certs;                 ///< extra certificates for HTTPS; empty: the system's alone
     std::function<void(const Progress&)> progress;  ///< may be empty
     std::function<bool()> cancelled;                ///< polled; true ends the work with `cancelled`. May be empty

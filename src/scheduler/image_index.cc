@@ -7,8 +7,14 @@ namespace {
 std::optional<rootfs::ImageRecord> to_record(const Result<std::optional<store::StoredImage>>& found) {
     if (!found || !*found) return std::nullopt;
     const store::StoredImage& image = **found;
-    return rootfs::ImageRecord{image.digest,         image.source,    image.provider,
-                               image.content_digest, image.validator, image.bytes};
+    return rootfs::ImageRecord{.digest = image.digest,
+                               .source = image.source,
+                               .provider = image.provider,
+                               .content_digest = image.content_digest,
+                               .validator = image.validator,
+                               .bytes = image.bytes,
+                               .config = image.config,
+                               .checked_at = image.checked_at};
 }
 
 }  // namespace
@@ -29,7 +35,9 @@ Result<> StoredImageIndex::add(const rootfs::ImageRecord& record) {
     image.content_digest = record.content_digest;
     image.validator = record.validator;
     image.bytes = record.bytes;
+    image.config = record.config;
     image.created_at = image.last_used_at = clock_.now();
+    added_ = true;
     return store_.put_image(image);
 }
 

@@ -13,10 +13,13 @@ public:
     std::optional<rootfs::ImageRecord> find_content(const std::string& content_digest) override;
     Result<> add(const rootfs::ImageRecord& record) override;
     Result<> remove(const std::string& digest) override;
+    /// Something came in through this object.
+    bool has_added() const { return added_; }
 
 private:
     store::Store& store_;
     const Clock& clock_;
+    bool added_ = false;
 };
 
 }  // namespace vmette::scheduler

@@ -12,9 +12,9 @@
 #include "base/text.h"
 #include "manifest/load.h"
 #include "scheduler/host.h"
-#include "scheduler/image_index.h"
 #include "scheduler/machine.h"
 #include "scheduler/machine_run.h"
+#include "scheduler/resolve_image.h"
 #include "scheduler/signals.h"
 #include "scheduler/verdict.h"
 
@@ -110,7 +110,7 @@ private:
     Ending perform() {
         auto begin = host_.clock.monotonic();
         observer_.on_phase("resolve");
-        auto root = resolve_image();
+        auto root = resolve_root();
         if (!root) return failed("image-error", root.error());
         record_.phases.resolve_ms = lap(begin);
         observer_.on_phase("prepare");
@@ -134,22 +134,18 @@ private:
         return ending;
     }
 
-    Result<rootfs::Resolved> resolve_image() {
-        StoredImageIndex index(host_.store, host_.clock);
-        rootfs::Context context{
-            .layout = host_.layout,
-            .index = index,
+    Result<rootfs::Resolved> resolve_root() {
+        ResolveRequest request{
+            .source = sandbox_.rootfs.source,
             .pull = pull_policy(sandbox_.rootfs.pull),
             .offline = options_.offline,
-            .limits = {},
             .ca_certs = sandbox_.vm.ca_certs,
             .progress = [this](const rootfs::Progress& progress) { observer_.on_image_progress(progress); },
             .cancelled = [this] { return stop_requested(); },
         };
-        VMETTE_TRY(auto root, host_.providers.resolve(sandbox_.rootfs.source, context));
+        VMETTE_TRY(auto root, resolve_image(host_.layout, host_.store, host_.clock, host_.providers, request));
         record_.image_digest = root.digest;
         record_.image_provider = root.provider;
-        if (!root.digest.empty()) (void)host_.store.touch_image(root.digest);
         return root;
     }
 

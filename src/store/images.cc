@@ -1,3 +1,4 @@
+#include "base/text.h"
 #include "store/impl.h"
 #include "store/values.h"
 
@@ -5,7 +6,8 @@ namespace vmette::store {
 namespace {
 
 constexpr std::string_view kSelect =
-    "SELECT images.digest, source, provider, content_digest, validator, bytes, created_at, last_used_at, uses "
+    "SELECT images.digest, source, provider, content_digest, validator, bytes, created_at, last_used_at, uses, config, "
+    "put_at "
     "FROM images LEFT JOIN image_sources USING (digest)";
 
 StoredImage read_image(SQLite::Statement& row) {
@@ -19,6 +21,8 @@ StoredImage read_image(SQLite::Statement& row) {
     read_value(row.getColumn(6), image.created_at);
     read_value(row.getColumn(7), image.last_used_at);
     read_value(row.getColumn(8), image.uses);
+    read_value(row.getColumn(9), image.config);
+    read_value(row.getColumn(10), image.checked_at);
     return image;
 }
 
@@ -42,17 +46,18 @@ void put_file(Database& database, const StoredImage& image) {
 }
 
 void put_source(Database& database, const StoredImage& image, WallTime now) {
-    Query query(
-        database.prepared("INSERT INTO image_sources VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (source) DO UPDATE "
-                          "SET digest = excluded.digest, provider = excluded.provider, "
-                          "content_digest = excluded.content_digest, validator = excluded.validator, "
-                          "put_at = excluded.put_at"));
+    Query query(database.prepared(
+        "INSERT INTO image_sources VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (source) DO UPDATE "
+        "SET digest = excluded.digest, provider = excluded.provider, "
+        "content_digest = excluded.content_digest, validator = excluded.validator, "
+        "put_at = excluded.put_at, config = excluded.config"));
     bind_text(*query, 1, image.source);
     bind_text(*query, 2, image.digest);
     bind_text(*query, 3, image.provider);
     bind_text(*query, 4, image.content_digest);
     bind_text(*query, 5, image.validator);
     bind_value(*query, 6, now);
+    bind_text(*query, 7, image.config);
     query->executeStep();
 }
 
@@ -99,6 +104,37 @@ Result<std::optional<StoredImage>> Store::image_by_content(std::string_view cont
     return database.read([&] {
         return one_image(database, "content_digest = ?1 ORDER BY put_at DESC, source LIMIT 1", content_digest);
     });
+}
+
+Result<std::vector<StoredImage>> Store::image_sources(std::string_view digest) {
+    Database& database = *impl_->database;
+    return database.read([&] {
+        Query query(
+            database.prepared(fmt::format("{} WHERE images.digest = ?1 ORDER BY put_at DESC, source", kSelect)));
+        bind_text(*query, 1, digest);
+        std::vector<StoredImage> images;
+        while (query->executeStep()) images.push_back(read_image(*query));
+        return images;
+    });
+}
+
+Result<StoredImage> Store::find_image(std::string_view digest_or_source) {
+    constexpr std::string_view kPrefix = "sha256:";
+    constexpr std::size_t kShortest = 4;
+    VMETTE_TRY(auto by_source, image_by_source(digest_or_source));
+    if (by_source) return *std::move(by_source);
+    std::string_view hex = digest_or_source;
+    if (hex.starts_with(kPrefix)) hex.remove_prefix(kPrefix.size());
+    if (hex.size() >= kShortest && hex.find_first_not_of("0123456789abcdef") == hex.npos) {
+        VMETTE_TRY(auto images, list_images());
+        std::erase_if(images, [&](const StoredImage& image) {
+            return !std::string_view(image.digest).substr(kPrefix.size()).starts_with(hex);
+        });
+        if (images.size() > 1)
+            return fail(ErrorCode::bad_input, "{} fits {} images; give more of the digest", hex, images.size());
+        if (images.size() == 1) return std::move(images.front());
+    }
+    return fail(ErrorCode::not_found, "there is no image \"{}\" in the cache", harmless_line(digest_or_source, 200));
 }
 
 Result<std::vector<StoredImage>> Store::list_images() {

@@ -77,6 +77,7 @@ std::string where_of(const RunFilter& filter, const Lead& lead, std::vector<RunQ
     if (filter.failed) where.add("status IN ('failed', 'lost')");
     if (!filter.name_glob.empty()) where.add("name GLOB ?", filter.name_glob);
     if (!filter.image_glob.empty()) where.add("image_source GLOB ?", filter.image_glob);
+    if (!filter.image_digest.empty()) where.add("image_digest = ?", filter.image_digest);
     if (!filter.batch.empty()) where.add("batch = ?", filter.batch);
     return where.text();
 }

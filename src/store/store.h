@@ -104,9 +104,10 @@ struct RunFilter {
     std::optional<RunStatus> status;
     std::string reason;
     std::optional<int> exit_code;
-    bool failed = false;     ///< status failed or lost
-    std::string name_glob;   ///< SQLite GLOB, as are the others
-    std::string image_glob;  ///< of the image's source
+    bool failed = false;       ///< status failed or lost
+    std::string name_glob;     ///< SQLite GLOB, as are the others
+    std::string image_glob;    ///< of the image's source
+    std::string image_digest;  ///< exact
     std::string batch;
     std::map<std::string, std::string> labels;
     std::uint32_t limit = 50;  ///< 0: no limit
@@ -133,6 +134,8 @@ struct StoredImage {
     std::uint64_t bytes = 0;
     WallTime created_at{}, last_used_at{};
     std::uint64_t uses = 0;
+    std::string config;     ///< what the image says of how its command runs, one line of JSON; empty: nothing
+    WallTime checked_at{};  ///< when the source was last found to name it; set by put_image()
 };
 
 /// The database. Errors: io (cannot open, corrupt), no_space, unsupported (made by a newer vmette: refused, untouched),
@@ -184,6 +187,11 @@ public:
     Result<> remove_image(std::string_view digest);
     Result<std::optional<StoredImage>> image_by_source(std::string_view source);
     Result<std::optional<StoredImage>> image_by_content(std::string_view content_digest);
+    /// One image, once for each of its sources, newest first.
+    Result<std::vector<StoredImage>> image_sources(std::string_view digest);
+    /// By source, digest, or unique beginning of one (4 digits and more). `not_found`, or `bad_input` when it fits
+    /// several.
+    Result<StoredImage> find_image(std::string_view digest_or_source);
     /// Each image once, with its newest source; last used first.
     Result<std::vector<StoredImage>> list_images();
 

@@ -1,0 +1,73 @@
+/// vmette image pull: a source into the cache, before it is needed.
+
+#include "base/text.h"
+#include "base/units.h"
+#include "cli/image_text.h"
+#include "cli/json_writer.h"
+#include "cli/progress.h"
+#include "cli/verbs.h"
+#include "scheduler/resolve_image.h"
+#include "scheduler/signals.h"
+
+namespace vmette::cli {
+namespace {
+
+class ImagePullCommand final : public Command {
+public:
+    void define(Arguments& arguments) override {
+        arguments.operands("SOURCE", sources_, "as in a manifest's rootfs").required = true;
+        arguments.flag("--missing", missing_, "only what is not in the cache; do not ask whether it changed");
+        arguments.flag("--json", json_, "print one array");
+    }
+
+    Result<int> run(Context& context) override {
+        VMETTE_TRY(store::Store * store, context.swept_store());
+        VMETTE_TRY(const Layout* layout, context.layout());
+        VMETTE_TRY(auto signals, scheduler::SignalQueue::open());
+        auto providers = rootfs::Registry::with_builtin();
+        std::vector<std::string> documents;
+        for (const auto& source : sources_) {
+            VMETTE_TRY(auto image, pull(context, *layout, *store, providers, signals, source));
+            if (json_) documents.push_back(image_json(image, true));
+            if (!json_) VMETTE_CHECK_OK(context.console().write(image.digest + "\n"));
+        }
+        if (json_) VMETTE_CHECK_OK(context.console().write(json_array(documents) + "\n"));
+        return 0;
+    }
+
+private:
+    Result<store::StoredImage> pull(Context& context, const Layout& layout, store::Store& store,
+                                    const rootfs::Registry& providers, scheduler::SignalQueue& signals,
+                                    const std::string& source) {
+        ProgressLine line(context.console(), context.clock());
+        scheduler::ResolveRequest request{
+            .source = source,
+            .pull = missing_ ? rootfs::PullPolicy::missing : rootfs::PullPolicy::always,
+            .progress = [&](const rootfs::Progress& progress) { line.update(progress); },
+            .cancelled = [&] { return signals.end_requested(); },
+        };
+        VMETTE_TRY(auto root, scheduler::resolve_image(layout, store, context.clock(), providers, request));
+        if (root.kind == rootfs::RootKind::directory)
+            return fail(ErrorCode::bad_input, "{} is a folder: it is shared as it is, and nothing of it is cached",
+                        harmless_line(source));
+        return store.find_image(root.digest);
+    }
+
+    std::vector<std::string> sources_;
+    bool missing_ = false, json_ = false;
+};
+
+}  // namespace
+
+const Verb kImagePullVerb{
+    .name = "image pull",
+    .summary = "fetch images into the cache",
+    .description =
+        "Asks the source whether it changed, whatever is in the cache, and prints the digest of each image.\n"
+        "On a terminal stderr shows how far it is.",
+    .example = "vmette image pull python:3.12-slim",
+    .exit_codes = "0  in the cache\n1  an image cannot be fetched or made\n2  wrong usage\n130  interrupted",
+    .make = make_command<ImagePullCommand>,
+};
+
+}  // namespace vmette::cli

@@ -1,0 +1,181 @@
+/// Images from registries: is the reference's image there and fresh, else its documents, else its layers.
+
+#include <optional>
+
+#include "base/digest.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "rootfs/builtin.h"
+#include "rootfs/image_cache.h"
+#include "rootfs/oci/credentials.h"
+#include "rootfs/oci/manifest.h"
+#include "rootfs/oci/merge.h"
+#include "rootfs/oci/pull.h"
+#include "rootfs/oci/reference.h"
+
+namespace vmette::rootfs::oci {
+namespace {
+
+constexpr std::string_view kProvider = "oci";
+
+/// Fit for a file name.
+std::string lock_name(std::string_view kind, std::string_view what) {
+    return fmt::format("{}-{}", kind, sha256_hex(what));
+}
+
+/// One reference on its way to an image.
+class RemoteImage {
+public:
+    RemoteImage(const std::string& source, const Reference& reference, const Context& context)
+        : source_(source), reference_(reference), name_(reference.text()), context_(context) {}
+
+    Result<Resolved> run();
+
+private:
+    bool is_fresh(const ImageRecord& record) const;
+    std::optional<Resolved> open_record(const std::optional<ImageRecord>& record);
+    Result<Resolved> ask_registry(const std::optional<ImageRecord>& known);
+    Result<Resolved> merge(Pulled& pulled);
+    Result<Resolved> remember(OpenImage image, const Documents& documents);
+    Resolved resolved(OpenImage image, ImageConfig config) const;
+
+    const std::string& source_;
+    const Reference& reference_;
+    const std::string name_;  ///< what the index knows it by: one for all spellings
+    const Context& context_;
+    std::optional<Fd> manifest_lock_;
+    std::optional<OpenImage> same_manifest_;
+};
+
+Resolved RemoteImage::resolved(OpenImage image, ImageConfig config) const {
+    Resolved out;
+    out.path = std::move(image.path);
+    out.image = std::move(image.fd);
+    out.digest = std::move(image.digest);
+    out.bytes = image.bytes;
+    out.provider = kProvider;
+    out.source = source_;
+    out.config = std::move(config);
+    return out;
+}
+
+std::optional<Resolved> RemoteImage::open_record(const std::optional<ImageRecord>& record) {
+    if (!record) return std::nullopt;
+    auto image = open_image(context_.layout, record->digest, record->bytes);
+    auto config = decode_image_config(record->config);
+    if (image && config) return resolved(*std::move(image), *std::move(config));
+    log(LogLevel::info, "the image of {} is to be made again", name_);
+    (void)context_.index.remove(record->digest);
+    return std::nullopt;
+}
+
+/// A digest names the same for ever; a tag is believed for a while.
+bool RemoteImage::is_fresh(const ImageRecord& record) const {
+    if (context_.offline || context_.pull == PullPolicy::never) return true;
+    if (!reference_.digest.empty()) return true;
+    if (context_.pull == PullPolicy::always) return false;
+    auto age = context_.now - record.checked_at;
+    return age >= age.zero() && age < context_.settings.ttl;
+}
+
+Result<Resolved> RemoteImage::run() {
+    auto record = context_.index.find_source(name_);
+    if (record && is_fresh(*record))
+        if (auto ready = open_record(record)) return *std::move(ready);
+    if (context_.offline || context_.pull == PullPolicy::never)
+        return fail(ErrorCode::offline, "{} is not in the cache, and {}", name_,
+                    context_.offline ? "the network is ruled out" : "pull = \"never\" rules out fetching it");
+
+    VMETTE_TRY(Fd lock, take_lock(context_.layout, lock_name("ref", name_), context_.cancelled));
+    // Another process may have asked while this one waited: whatever the policy, that answer is new enough.
+    auto now = context_.index.find_source(name_);
+    if (now && (!record || now->checked_at > record->checked_at))
+        if (auto ready = open_record(now)) return *std::move(ready);
+    return ask_registry(now);
+}
+
+Result<Resolved> RemoteImage::ask_registry(const std::optional<ImageRecord>& known) {
+    PullRequest request{.reference = reference_,
+                        .platform = this_platform(),
+                        .credentials = {},
+                        .registry = context_.settings.of(reference_.registry)};
+    VMETTE_TRY(request.credentials, find_credentials(reference_, CredentialSources::of_process()));
+    auto wanted = [&](const Documents& documents) -> bool {
+        // Several references may name one manifest: whoever comes first merges it, the others wait here.
+        auto lock = take_lock(context_.layout, lock_name("manifest", documents.manifest_digest), context_.cancelled);
+        if (lock) manifest_lock_ = *std::move(lock);
+        auto record = context_.index.find_content(documents.manifest_digest);
+        if (!record) return true;
+        if (auto image = open_image(context_.layout, record->digest, record->bytes)) {
+            same_manifest_ = *std::move(image);
+            return false;
+        }
+        (void)context_.index.remove(record->digest);
+        return true;
+    };
+    auto pulled = pull(request, context_, wanted);
+    if (!pulled) {
+        // A registry that cannot be reached is no reason not to run what was pulled before, unless asked to look.
+        if (pulled.error().code == ErrorCode::network && context_.pull == PullPolicy::missing) {
+            if (auto ready = open_record(known)) {
+                log(LogLevel::warn, "{}; using the image of {}", pulled.error().text(),
+                    format_rfc3339(known->checked_at));
+                return *std::move(ready);
+            }
+        }
+        return Failure(name_full_cache(pulled.error(), fmt::format("{} was fetched", name_)));
+    }
+    if (same_manifest_) return remember(*std::move(same_manifest_), pulled->documents);
+    return merge(*pulled);
+}
+
+Result<Resolved> RemoteImage::merge(Pulled& pulled) {
+    if (pulled.documents.image.diff_ids.size() != pulled.layers.size())
+        return fail(ErrorCode::bad_image, "{}: its config names {} layers, its manifest {}", name_,
+                    pulled.documents.image.diff_ids.size(), pulled.layers.size());
+    std::vector<LayerInput> inputs;
+    for (std::size_t i = 0; i < pulled.layers.size(); ++i)
+        inputs.push_back({.fd = pulled.layers[i].fd.get(),
+                          .descriptor = pulled.layers[i].descriptor,
+                          .diff_id = pulled.documents.image.diff_ids[i]});
+    auto staged = merge_layers(name_, inputs, context_.settings.compression, context_);
+    // Also when a layer turned out to be damaged: it must not be found again.
+    bool spent = staged || staged.error().code == ErrorCode::bad_image;
+    if (spent) forget_layers(pulled.documents.manifest, context_.layout);
+    if (!staged) return Failure(name_full_cache(staged.error(), fmt::format("an image was made of {}", name_)));
+    auto image = std::move(*staged).publish(context_.layout);
+    if (!image) return Failure(name_full_cache(image.error(), fmt::format("an image was made of {}", name_)));
+    return remember(*std::move(image), pulled.documents);
+}
+
+Result<Resolved> RemoteImage::remember(OpenImage image, const Documents& documents) {
+    ImageRecord record{.digest = image.digest,
+                       .source = name_,
+                       .provider = std::string(kProvider),
+                       .content_digest = documents.manifest_digest,
+                       .validator = documents.top_digest,
+                       .bytes = image.bytes,
+                       .config = encode_image_config(documents.image.config)};
+    VMETTE_CHECK_OK(context_.index.add(record));
+    return resolved(std::move(image), documents.image.config);
+}
+
+class OciProvider final : public Provider {
+public:
+    std::string_view name() const override { return kProvider; }
+    std::string_view spellings() const override {
+        return "NAME[:TAG][@sha256:…], HOST[:PORT]/NAME…, each also after oci://";
+    }
+    bool matches(const std::string&) const override { return true; }
+    Result<Resolved> resolve(const std::string& source, const Context& context) const override {
+        VMETTE_TRY(Reference reference, parse_reference(source));
+        return RemoteImage(source, reference, context).run();
+    }
+};
+
+}  // namespace
+}  // namespace vmette::rootfs::oci
+
+namespace vmette::rootfs {
+std::unique_ptr<Provider> make_oci_provider() { return std::make_unique<oci::OciProvider>(); }
+}  // namespace vmette::rootfs

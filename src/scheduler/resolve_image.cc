@@ -1,0 +1,50 @@
+#include "scheduler/resolve_image.h"
+
+#include "base/log.h"
+#include "base/units.h"
+#include "scheduler/image_care.h"
+#include "scheduler/image_index.h"
+
+namespace vmette::scheduler {
+namespace {
+
+void keep_in_bounds(const Layout& layout, store::Store& store, const Clock& clock,
+                    const rootfs::oci::ImageSettings& settings) {
+    PrunePolicy policy;
+    if (settings.cache_size > 0) policy.max_bytes = settings.cache_size;
+    if (settings.cache_age.count() > 0) policy.max_age = settings.cache_age;
+    if (!policy.max_bytes && !policy.max_age) return;
+    auto pruned = prune_images(layout, store, clock, policy, false);
+    if (!pruned)
+        log(LogLevel::warn, "the image cache cannot be pruned: {}", pruned.error().text());
+    else if (!pruned->removed.empty())
+        log(LogLevel::info, "{} images pruned, {}", pruned->removed.size(), human_size(pruned->bytes));
+}
+
+}  // namespace
+
+Result<rootfs::Resolved> resolve_image(const Layout& layout, store::Store& store, const Clock& clock,
+                                       const rootfs::Registry& providers, const ResolveRequest& request) {
+    VMETTE_TRY(auto settings, rootfs::oci::load_image_settings(layout.config_file()));
+    StoredImageIndex index(store, clock);
+    rootfs::Limits limits;
+    limits.max_download = settings.max_download;
+    limits.max_unpacked = settings.max_unpacked;
+    limits.max_entries = settings.max_entries;
+    rootfs::Context context{.layout = layout,
+                            .index = index,
+                            .pull = request.pull,
+                            .offline = request.offline,
+                            .limits = limits,
+                            .settings = settings,
+                            .now = clock.now(),
+                            .ca_certs = request.ca_certs,
+                            .progress = request.progress,
+                            .cancelled = request.cancelled};
+    VMETTE_TRY(auto root, providers.resolve(request.source, context));
+    if (!root.digest.empty()) (void)store.touch_image(root.digest);
+    if (index.has_added()) keep_in_bounds(layout, store, clock, settings);
+    return root;
+}
+
+}  // namespace vmette::scheduler

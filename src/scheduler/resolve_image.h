@@ -1,0 +1,29 @@
+#pragma once
+/// A source into an image of the cache, by the user's settings: what `up`, `run` and `image pull` have in common.
+
+#include <filesystem>
+#include <functional>
+#include <string>
+
+#include "base/clock.h"
+#include "base/layout.h"
+#include "rootfs/provider.h"
+#include "store/store.h"
+
+namespace vmette::scheduler {
+
+struct ResolveRequest {
+    std::string source;
+    rootfs::PullPolicy pull = rootfs::PullPolicy::missing;
+    bool offline = false;
+    std::filesystem::path ca_certs;  ///< beside the system's; empty: none
+    std::function<void(const rootfs::Progress&)> progress;
+    std::function<bool()> cancelled;
+};
+
+/// Resolves, counts the use, and keeps the cache within the bounds of config.toml when something came into it (never
+/// taking what a run holds, nor the image itself). A cache that cannot be pruned is logged and not an error.
+Result<rootfs::Resolved> resolve_image(const Layout& layout, store::Store& store, const Clock& clock,
+                                       const rootfs::Registry& providers, const ResolveRequest& request);
+
+}  // namespace vmette::scheduler
