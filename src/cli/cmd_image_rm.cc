@@ -5,6 +5,7 @@
 #include "cli/image_text.h"
 #include "cli/json_writer.h"
 #include "cli/verbs.h"
+#include "rootfs/oci/settings.h"
 #include "scheduler/image_care.h"
 
 namespace vmette::cli {
