@@ -170,6 +170,41 @@ TEST_F(ImagesTest, RemovedImageTakesItsSourcesAlong) {
     EXPECT_TRUE(store().image_by_source("c")->has_value());
 }
 
+TEST_F(ImagesTest, WhatTheImageRunsAndWhenItsSourceWasCheckedIsKept) {
+    StoredImage made = image("d1", "docker.io/library/python:3.12");
+    made.config = R"({"Cmd":["python3"]})";
+    ASSERT_OK(store().put_image(made));
+    clock_.advance(std::chrono::minutes(2));
+    ASSERT_OK(store().put_image(made));
+    StoredImage found = **store().image_by_source(made.source);
+    EXPECT_EQ(found.config, made.config);
+    EXPECT_EQ(found.checked_at, clock_.now());
+    EXPECT_EQ(found.created_at, made.created_at);
+}
+
+TEST_F(ImagesTest, AllSourcesOfAnImageAreListedNewestFirst) {
+    ASSERT_OK(store().put_image(image("d1", "a")));
+    clock_.advance(std::chrono::seconds(1));
+    ASSERT_OK(store().put_image(image("d1", "b")));
+    ASSERT_OK(store().put_image(image("d2", "c")));
+    std::vector<std::string> sources;
+    for (const auto& one : value_of(store().image_sources("d1"))) sources.push_back(one.source);
+    EXPECT_THAT(sources, ElementsAre("b", "a"));
+    EXPECT_TRUE(value_of(store().image_sources("d3")).empty());
+}
+
+TEST_F(ImagesTest, ImageIsFoundByWhatAPersonTypes) {
+    ASSERT_OK(store().put_image(image("sha256:abcd0001", "tar+file:///a.tar")));
+    ASSERT_OK(store().put_image(image("sha256:abcd0002", "tar+file:///b.tar")));
+    EXPECT_EQ(value_of(store().find_image("tar+file:///b.tar")).digest, "sha256:abcd0002");
+    EXPECT_EQ(value_of(store().find_image("sha256:abcd0001")).digest, "sha256:abcd0001");
+    EXPECT_EQ(value_of(store().find_image("abcd0001")).digest, "sha256:abcd0001");
+    EXPECT_EQ(store().find_image("abcd").error().text(), "abcd fits 2 images; give more of the digest");
+    EXPECT_EQ(store().find_image("abc").error().text(), "there is no image \"abc\" in the cache");
+    EXPECT_EQ(store().find_image("no\x1b[31m").error().code, ErrorCode::not_found);
+    EXPECT_EQ(store().find_image("no\x1b[31m").error().text().find('\x1b'), std::string::npos);
+}
+
 using FactsTest = OpenStoreTest;
 
 TEST_F(FactsTest, FactIsRememberedAndReplaced) {
