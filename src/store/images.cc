@@ -6,7 +6,8 @@ namespace vmette::store {
 namespace {
 
 constexpr std::string_view kSelect =
-    "SELECT images.digest, source, provider, content_digest, validator, bytes, created_at, last_used_at, uses, coalesce(config, ''), "
+    "SELECT images.digest, source, provider, content_digest, validator, bytes, created_at, last_used_at, uses, "
+    "coalesce(config, ''), "
     "coalesce(put_at, 0) "
     "FROM images LEFT JOIN image_sources USING (digest)";
 
