@@ -197,14 +197,15 @@ std::string_view canonical_registry(std::string_view host) {
 }
 
 bool is_loopback_host(std::string_view text) {
+    if (!is_registry_host(text)) return false;
     std::string host(without_port(text));
     if (host == "localhost") return true;
     in_addr four{};
     // Four whole numbers: what only begins with 127 may be anyone's name.
     if (::inet_pton(AF_INET, host.c_str(), &four) == 1) return ntohl(four.s_addr) >> 24 == 127;
-    if (!is_ipv6_in_brackets(host)) return false;
     in6_addr six{};
-    return ::inet_pton(AF_INET6, host.substr(1, host.size() - 2).c_str(), &six) == 1 && IN6_IS_ADDR_LOOPBACK(&six);
+    return host.starts_with('[') && ::inet_pton(AF_INET6, host.substr(1, host.size() - 2).c_str(), &six) == 1 &&
+           IN6_IS_ADDR_LOOPBACK(&six);
 }
 
 std::string Reference::text() const {

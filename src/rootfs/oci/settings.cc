@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <array>
-#include <limits>
+#include <charconv>
 #include <optional>
+#include <span>
 #include <tuple>
 
 #include <toml++/toml.h>
@@ -49,14 +50,16 @@ std::string shown(const toml::node& node) {
     return std::string(type_name(node));
 }
 
-/// Days are for the ages of images alone: nothing in a manifest runs so long.
+/// Days are for the ages of images alone: nothing in a manifest runs so long. At most ten years, as parse_duration.
 Result<Duration> parse_duration_or_days(std::string_view text) {
-    if (!text.ends_with('d') || text.find_first_not_of("0123456789d") != text.npos) return parse_duration(text);
-    auto hours = parse_duration(fmt::format("{}h", text.substr(0, text.size() - 1)));
-    constexpr int kHours = 24;
-    // Bounded by ten years in hours: the product is far from overflow.
-    if (!hours) return hours;
-    return *hours * kHours;
+    constexpr unsigned kMaxDays = 3660;
+    if (!text.ends_with('d')) return parse_duration(text);
+    text.remove_suffix(1);
+    unsigned days = 0;
+    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), days);
+    if (error != std::errc{} || end != text.data() + text.size() || days > kMaxDays)
+        return fail(ErrorCode::bad_input, "no number of days");
+    return std::chrono::days(days);
 }
 
 /// Reads a parsed config.toml. What is wrong is collected, each with its place.
