@@ -61,7 +61,7 @@ Result<ImageDocument> parse_config(std::string_view text) {
 
 std::string encode_image_config(const ImageConfig& config) {
     json env = json::array();
-    for (const auto& [name, value] : config.env) env.push_back(to_valid_utf8(name + "=" + value));
+    for (const auto& [name, value] : config.env) env.push_back(to_valid_utf8(fmt::format("{}={}", name, value)));
     json document{{"entrypoint", strings_json(config.entrypoint)},
                   {"command", strings_json(config.command)},
                   {"env", std::move(env)},

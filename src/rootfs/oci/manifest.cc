@@ -22,7 +22,7 @@ constexpr std::string_view kDockerIndex = "application/vnd.docker.distribution.m
 constexpr std::string_view kDockerManifest = "application/vnd.docker.distribution.manifest.v2+json";
 /// Also with "+prettyjws" behind it.
 constexpr std::string_view kDockerSchema1 = "application/vnd.docker.distribution.manifest.v1";
-constexpr std::string_view kRefName = "org.opencontainers.image.ref.name";
+constexpr const char* kRefName = "org.opencontainers.image.ref.name";
 
 constexpr std::array<std::string_view, 2> kConfigTypes{"application/vnd.oci.image.config.v1+json",
                                                        "application/vnd.docker.container.image.v1+json"};
@@ -70,7 +70,7 @@ Index read_index(const json& document, JsonReader& reader) {
         if (const json* platform = reader.object(*entry, "platform", where))
             descriptor.platform = read_platform(*platform, where + ".platform", reader);
         if (const json* annotations = reader.object(*entry, "annotations", where))
-            descriptor.ref_name = reader.string(*annotations, kRefName.data(), where + ".annotations");
+            descriptor.ref_name = reader.string(*annotations, kRefName, where + ".annotations");
         index.manifests.push_back(std::move(descriptor));
     }
     return index;
