@@ -18,7 +18,7 @@ constexpr const char* kAliceBasic = "Basic YWxpY2U6c2VjcmV0";
 
 FakeImage one_layer() { return FakeImage::of({noise(5000)}); }
 
-/// A registry that wants a bearer token from its own "/token". Tokens are t1, t2, …; `good` of them count.
+/// A registry that wants a bearer token from its own "/token". Tokens are t1, t2, …
 struct BearerRegistry {
     explicit BearerRegistry(std::function<bool(const HttpRequest&, int issued)> accepts)
         : hub(one_layer(), [this, accepts](const HttpRequest& request, HttpConnection& connection) {

@@ -8,6 +8,7 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <atomic>
 #include <thread>
 
@@ -45,6 +46,14 @@ HttpServer::Handler cut_after(const std::string& content, std::size_t bytes) {
     return [=](const HttpRequest&, HttpConnection& connection) {
         connection.answer(200, {{"Content-Length", std::to_string(content.size())}}, content.substr(0, bytes));
     };
+}
+
+/// Of the last request for this layer.
+std::string last_range(const FakeRegistry& hub, const std::string& layer) {
+    std::string range;
+    for (auto& asked : hub.requests())
+        if (asked.path.ends_with(layer)) range = asked.headers["range"];
+    return range;
 }
 
 TEST_F(PullTest, DocumentsAndLayersComeAndAreNotFetchedTwice) {
@@ -238,7 +247,7 @@ TEST_F(PullTest, LaterProcessGoesOnAndRehashesWhatIsThere) {
     auto pulled = pull_it(request(hub));
     ASSERT_TRUE(pulled) << pulled.error().text();
     EXPECT_EQ(contents(*pulled), image.layers);
-    EXPECT_EQ(hub.requests().back().headers["range"], "bytes=200000-");
+    EXPECT_EQ(last_range(hub, layer), "bytes=200000-");
 }
 
 TEST_F(PullTest, DamagedPartIsFetchedAnew) {
@@ -289,7 +298,7 @@ TEST_F(PullTest, LayerOfAnotherProcessThatDiesIsTakenOver) {
     auto pulled = pull_it(request(hub));
     ASSERT_TRUE(pulled) << pulled.error().text();
     EXPECT_EQ(contents(*pulled), hub.image.layers);
-    EXPECT_EQ(hub.requests().back().headers["range"], "bytes=100000-");
+    EXPECT_EQ(last_range(hub, layer), "bytes=100000-");
 }
 
 TEST_F(PullTest, ServerErrorsAreTriedAgain) {
@@ -336,7 +345,8 @@ TEST_F(PullTest, RedirectsStayWithinBounds) {
     FakeRegistry circle(image, for_path(layer, times(20, redirect("/v2/acme/app/blobs/" + layer))));
     EXPECT_EQ(error_of_pull(request(circle)),
               "network: REF: the layer " + layer + " cannot be fetched from HOST: it redirects more than 10 times");
-    EXPECT_EQ(circle.requests().size(), 2U + 11U + 2U);
+    auto paths = circle.paths();
+    EXPECT_EQ(std::count(paths.begin(), paths.end(), "/blobs/" + layer), 11);
 }
 
 TEST_F(PullTest, UnwritableAndFullCachesAreNamed) {
