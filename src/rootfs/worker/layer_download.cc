@@ -141,6 +141,7 @@ Result<> download_layers(RegistrySession& session, int folder, const std::vector
                          const LayerProgress& progress) {
     constexpr std::chrono::milliseconds kTick{50};
     std::vector<std::unique_ptr<LayerDownload>> downloads;
+    downloads.reserve(layers.size());
     for (std::size_t i = 0; i < layers.size(); ++i)
         downloads.push_back(std::make_unique<LayerDownload>(
             session, folder, layers[i], [&progress, i](std::uint64_t bytes) { progress(i, bytes); }));

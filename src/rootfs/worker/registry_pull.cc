@@ -39,7 +39,7 @@ std::vector<std::string> list(const Fields& fields, const std::string& name) {
     return values;
 }
 
-/// The line without its newline; empty at the end.
+/// Requests line by line; none at the end.
 class RequestReader {
 public:
     Result<std::optional<Fields>> next() {
@@ -56,7 +56,7 @@ public:
         auto fields = decode_fields(std::string_view(pending_).substr(0, end));
         pending_.erase(0, end + 1);
         if (!fields) return not_a_request();
-        return std::optional(*std::move(fields));
+        return fields;
     }
 
 private:
@@ -170,7 +170,8 @@ public:
         if (now < next_[layer] && bytes < layers_[layer].size) return;
         next_[layer] = now + std::chrono::milliseconds(200);
         // When the parent is gone there is nobody left to tell.
-        (void)write_all(kWorkerReport, encode_line(ProgressLine{bytes, layers_[layer].size, std::to_string(layer)}));
+        [[maybe_unused]] auto told =
+            write_all(kWorkerReport, encode_line(ProgressLine{bytes, layers_[layer].size, std::to_string(layer)}));
     }
 
 private:
@@ -205,8 +206,7 @@ Result<Fields> serve_pull() {
         if (!request) return Fields{};
         bool layers = (*request)[words::kDo] == words::kLayers;
         VMETTE_TRY(Fields answer, layers ? get_layers(session, *request) : get_document(session, *request));
-        // When the parent is gone there is nobody left to tell.
-        (void)write_all(kWorkerReport, encode_line(AnswerLine{std::move(answer)}));
+        VMETTE_CHECK_OK(write_all(kWorkerReport, encode_line(AnswerLine{std::move(answer)})));
     }
 }
 
