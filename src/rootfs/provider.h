@@ -51,6 +51,7 @@ struct Progress {
     std::string_view step;    ///< "download", "unpack", "verify"
     std::uint64_t done = 0;   ///< bytes
     std::uint64_t total = 0;  ///< bytes; 0: not known
+    std::string_view item;    ///< of several at a time: which ("sha256:…" of a layer); empty: there is only one
 };
 
 /// What one image in the cache is; kept by the store, written by the caller.

@@ -79,7 +79,9 @@ std::optional<Fields> decode_fields(std::string_view text) {
 
 std::string encode_line(const ReportLine& line) {
     if (const auto* progress = std::get_if<ProgressLine>(&line))
-        return fmt::format("P\t{}\t{}\n", progress->done, progress->total);
+        return fmt::format("P\t{}\t{}\t{}\n", progress->done, progress->total, escape(progress->item));
+    if (const auto* answer = std::get_if<AnswerLine>(&line))
+        return fmt::format("A\t{}\n", encode_fields(answer->fields));
     if (const auto* done = std::get_if<DoneLine>(&line)) return fmt::format("D\t{}\n", encode_fields(done->fields));
     const Error& error = std::get<Error>(line);
     return fmt::format("E\t{}\t{}\n", to_string(error.code), escape(error.text().substr(0, kMaxReportLine / 4)));
@@ -87,12 +89,15 @@ std::string encode_line(const ReportLine& line) {
 
 Result<ReportLine> decode_line(std::string_view line) {
     auto parts = split_tabs(line);
-    if (parts[0] == "P" && parts.size() == 3) {
+    if (parts[0] == "P" && parts.size() == 4) {
         auto done = parse_number(parts[1]), total = parse_number(parts[2]);
-        if (done && total) return ProgressLine{*done, *total};
+        if (done && total) return ProgressLine{*done, *total, unescape(parts[3])};
     }
     if (parts[0] == "E" && parts.size() == 3) {
         if (auto code = parse_code(parts[1])) return Error{*code, unescape(parts[2]), nullptr};
+    }
+    if (parts[0] == "A" && line.size() >= 2) {
+        if (auto fields = decode_fields(line.substr(2))) return AnswerLine{*std::move(fields)};
     }
     if (parts[0] == "D" && line.size() >= 2) {
         if (auto fields = decode_fields(line.substr(2))) return DoneLine{*std::move(fields)};

@@ -14,10 +14,11 @@
 namespace vmette::rootfs {
 
 /// Descriptors of the worker.
-constexpr int kWorkerInput = 0;   ///< convert: the archive; fetch: the request, fields as in encode_fields()
+/// convert: the archive; fetch: the request, fields as in encode_fields(); pull: a socket with requests, a line each
+constexpr int kWorkerInput = 0;
 constexpr int kWorkerReport = 1;  ///< lines as below
-constexpr int kWorkerOutput = 3;  ///< convert: the image; fetch: the part file
-constexpr int kWorkerState = 4;   ///< fetch: the part file's validator
+constexpr int kWorkerOutput = 3;  ///< convert: the image; fetch: the part file; pull: a memfd for documents
+constexpr int kWorkerState = 4;   ///< fetch: the part file's validator; pull: the folder of layers
 
 /// Named values; neither names nor values have a form of their own.
 using Fields = std::map<std::string, std::string>;
@@ -25,12 +26,17 @@ using Fields = std::map<std::string, std::string>;
 struct ProgressLine {
     std::uint64_t done = 0;
     std::uint64_t total = 0;
+    std::string item;  ///< pull: which layer, its number in the request; else empty
+};
+/// pull: the answer to one request; the worker waits for the next.
+struct AnswerLine {
+    Fields fields;
 };
 /// The worker's last word, on success.
 struct DoneLine {
     Fields fields;
 };
-using ReportLine = std::variant<ProgressLine, DoneLine, Error>;
+using ReportLine = std::variant<ProgressLine, AnswerLine, DoneLine, Error>;
 
 /// No line is longer, with its newline.
 constexpr std::size_t kMaxReportLine = 16384;

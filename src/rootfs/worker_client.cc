@@ -93,9 +93,32 @@ Result<> Worker::wait_for_end() {
     return {};
 }
 
+/// Hands out the lines that have come, up to one that ends a run.
+Result<std::optional<Fields>> Worker::take_word(const OnProgress& progress) {
+    while (!lines_.empty()) {
+        ReportLine line = std::move(lines_.front());
+        lines_.pop_front();
+        if (const auto* at = std::get_if<ProgressLine>(&line); at != nullptr && progress) progress(*at);
+        if (auto* answer = std::get_if<AnswerLine>(&line)) return std::move(answer->fields);
+        if (auto* error = std::get_if<Error>(&line)) {
+            // It ends now by itself; what it held is free when the caller looks.
+            (void)wait_for_end();
+            return fail(error->code, "{}", harmless_line(error->message, 2000));
+        }
+        if (auto* done = std::get_if<DoneLine>(&line)) {
+            VMETTE_CHECK_OK(wait_for_end());
+            return std::move(done->fields);
+        }
+    }
+    return std::nullopt;
+}
+
 Result<Fields> Worker::run(const std::function<Result<int>()>& step, const OnProgress& progress,
                            const Cancelled& cancelled) {
     constexpr int kCancelPoll = 50;
+    // A line that came with the last answer.
+    VMETTE_TRY(auto early, take_word(progress));
+    if (early) return *std::move(early);
     while (true) {
         if (cancelled && cancelled()) return fail(ErrorCode::cancelled, "cancelled");
         int wants = -1;
@@ -107,18 +130,8 @@ Result<Fields> Worker::run(const std::function<Result<int>()>& step, const OnPro
         if (n < 0 && errno != EINTR) return fail_errno("poll");
         if (n <= 0) continue;
         VMETTE_CHECK_OK(read_report());
-        for (ReportLine& line : std::exchange(lines_, {})) {
-            if (const auto* at = std::get_if<ProgressLine>(&line); at != nullptr && progress) progress(*at);
-            if (auto* error = std::get_if<Error>(&line)) {
-                // It ends now by itself; what it held is free when the caller looks.
-                (void)wait_for_end();
-                return fail(error->code, "{}", harmless_line(error->message, 2000));
-            }
-            if (auto* done = std::get_if<DoneLine>(&line)) {
-                VMETTE_CHECK_OK(wait_for_end());
-                return std::move(done->fields);
-            }
-        }
+        VMETTE_TRY(auto word, take_word(progress));
+        if (word) return *std::move(word);
         if (!report_ && fds[2].revents != 0)
             return fail(ErrorCode::io, "the image worker {}", describe_status(process_.try_wait().value_or(0)));
     }

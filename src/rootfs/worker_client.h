@@ -1,7 +1,9 @@
 #pragma once
 /// The parent's side of the image worker: starts it, feeds it, hears its report, ends it.
 
+#include <deque>
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,8 +25,9 @@ public:
     using OnProgress = std::function<void(const ProgressLine&)>;
     using Cancelled = std::function<bool()>;
     /// Does `step` again and again while the worker lives and has not said its last word, then returns that word's
-    /// fields. `step` returns the descriptor it wants to write to next, or -1 when it has nothing to do but wait.
-    /// Errors: the worker's own; `cancelled`; `io` when the worker died without a word.
+    /// fields; or the answer to a request, after which it may be run again. `step` returns the descriptor it wants to
+    /// write to next, or -1 when it has nothing to do but wait. Errors: the worker's own; `cancelled`; `io` when the
+    /// worker died without a word.
     Result<Fields> run(const std::function<Result<int>()>& step, const OnProgress& progress,
                        const Cancelled& cancelled);
 
@@ -32,11 +35,12 @@ private:
     Result<> read_report();
     Result<> take_line(std::string_view line);
     Result<> wait_for_end();
+    Result<std::optional<Fields>> take_word(const OnProgress& progress);
 
     Process process_;
     Fd report_;
     std::string pending_;
-    std::vector<ReportLine> lines_;
+    std::deque<ReportLine> lines_;
 };
 
 }  // namespace vmette::rootfs

@@ -108,6 +108,8 @@ void HttpServer::serve(Fd socket) {
         ssize_t n = ::recv(socket.get(), buffer, sizeof buffer, 0);
         if (n <= 0) break;
         text.append(buffer, static_cast<std::size_t>(n));
+        // A greeting in TLS: no request will follow.
+        if (text[0] == 0x16) break;
     }
     if (text.find("\r\n\r\n") != text.npos) {
         HttpRequest request = parse_request(text);

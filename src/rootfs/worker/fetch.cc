@@ -1,21 +1,21 @@
 #include "rootfs/worker/fetch.h"
 
 #include <curl/curl.h>
-#include <openssl/ssl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <thread>
+#include <vector>
 
 #include "base/fd.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "rootfs/report.h"
+#include "rootfs/worker/certificates.h"
 
 namespace vmette::rootfs {
 namespace {
@@ -69,26 +69,11 @@ bool joinable(std::string_view validator) {
 
 std::string value_of(std::string_view validator) { return std::string(validator.substr(validator.find(':') + 1)); }
 
-/// Adds each certificate of `path` to those that libcurl loaded from the system.
-CURLcode add_certificates(CURL*, void* context, void* path_text) {
-    X509_STORE* store = ::SSL_CTX_get_cert_store(static_cast<SSL_CTX*>(context));
-    const auto& path = *static_cast<const std::string*>(path_text);
-    std::error_code error;
-    if (!std::filesystem::is_directory(path, error))
-        return ::X509_STORE_load_file(store, path.c_str()) == 1 ? CURLE_OK : CURLE_SSL_CACERT_BADFILE;
-    for (const auto& file : std::filesystem::directory_iterator(path, error)) {
-        auto kind = file.path().extension();
-        if (kind != ".crt" && kind != ".pem" && kind != ".cer") continue;
-        if (::X509_STORE_load_file(store, file.path().c_str()) != 1) return CURLE_SSL_CACERT_BADFILE;
-    }
-    return error ? CURLE_SSL_CACERT_BADFILE : CURLE_OK;
-}
-
 class Transfer {
 public:
     Transfer(const FetchRequest& request, int part, int state,
              const std::function<void(std::uint64_t, std::uint64_t)>& progress)
-        : request_(request), part_(part), state_(state), progress_(progress) {}
+        : request_(request), part_(part), state_(state), progress_(progress), certificates_{request.ca_certs} {}
 
     Result<FetchResult> run();
 
@@ -112,6 +97,7 @@ private:
     int part_;
     int state_;
     const std::function<void(std::uint64_t, std::uint64_t)>& progress_;
+    std::vector<std::string> certificates_;
     std::unique_ptr<CURL, CloseCurl> curl_;
     std::unique_ptr<curl_slist, FreeList> headers_;
     char reason_[CURL_ERROR_SIZE] = {};
@@ -242,10 +228,7 @@ Result<> Transfer::prepare() {
     ::curl_easy_setopt(c, CURLOPT_NOPROGRESS, 1L);
     ::curl_easy_setopt(c, CURLOPT_USERAGENT, "vmette/" VMETTE_VERSION);
     ::curl_easy_setopt(c, CURLOPT_ERRORBUFFER, reason_);
-    if (!request_.ca_certs.empty()) {
-        ::curl_easy_setopt(c, CURLOPT_SSL_CTX_FUNCTION, add_certificates);
-        ::curl_easy_setopt(c, CURLOPT_SSL_CTX_DATA, &request_.ca_certs);
-    }
+    trust_certificates(c, certificates_);
     auto on_body = [](char* data, std::size_t one, std::size_t count, void* self) {
         return static_cast<Transfer*>(self)->take_body(data, one * count);
     };

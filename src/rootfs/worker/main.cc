@@ -1,5 +1,6 @@
 /// vmette-image-worker: what touches hostile bytes and heavy libraries, in a process of its own. It is started by
-/// vmette alone: `convert MAX_UNPACKED MAX_ENTRIES` or `fetch`, with the descriptors that rootfs/report.h names.
+/// vmette alone: `convert MAX_UNPACKED MAX_ENTRIES`, `fetch` or `pull`, with the descriptors that rootfs/report.h
+/// names.
 
 #include <sched.h>
 
@@ -15,6 +16,7 @@
 #include "rootfs/report.h"
 #include "rootfs/worker/confine.h"
 #include "rootfs/worker/fetch.h"
+#include "rootfs/worker/registry_pull.h"
 #include "rootfs/worker/squashfs_writer.h"
 
 namespace vmette::rootfs {
@@ -40,7 +42,7 @@ public:
         auto now = std::chrono::steady_clock::now();
         if (now < next_) return;
         next_ = now + std::chrono::milliseconds(100);
-        send(ProgressLine{done, total});
+        send(ProgressLine{done, total, {}});
     }
 
 private:
@@ -92,6 +94,7 @@ Result<Fields> fetch_requested() {
 
 Result<Fields> work(int count, char** arguments) {
     std::string_view what = count > 1 ? arguments[1] : "";
+    if (what == "pull" && count == 2) return serve_pull();
     if (what == "fetch" && count == 2) return fetch_requested();
     if (what == "convert" && count == 4) {
         auto unpacked = parse_number(arguments[2]), entries = parse_number(arguments[3]);

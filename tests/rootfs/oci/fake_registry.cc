@@ -1,0 +1,117 @@
+#include "rootfs/oci/fake_registry.h"
+
+#include <algorithm>
+#include <random>
+
+#include "base/digest.h"
+
+namespace vmette::rootfs::oci {
+namespace {
+
+constexpr const char* kBase = "/v2/acme/app";
+
+std::string replaced(std::string text, const std::string& what, const std::string& by) {
+    for (std::size_t at = 0; (at = text.find(what, at)) != text.npos; at += by.size())
+        text.replace(at, what.size(), by);
+    return text;
+}
+
+}  // namespace
+
+std::string digest_of(std::string_view text) { return "sha256:" + sha256_hex(text); }
+
+std::string noise(std::size_t size, int seed) {
+    std::mt19937 random(static_cast<unsigned>(seed));
+    std::string out(size, '\0');
+    for (char& c : out) c = static_cast<char>(random());
+    return out;
+}
+
+std::string descriptor(std::string_view type, const std::string& content) {
+    return fmt::format(R"({{"mediaType":"{}","digest":"{}","size":{}}})", type, digest_of(content), content.size());
+}
+
+FakeImage FakeImage::of(std::vector<std::string> layers, const Platform& platform) {
+    FakeImage image;
+    std::string ids, listed;
+    for (const std::string& layer : layers) {
+        ids += fmt::format("{}\"{}\"", ids.empty() ? "" : ",", digest_of(layer));
+        listed += (listed.empty() ? "" : ",") + descriptor("application/vnd.oci.image.layer.v1.tar", layer);
+        image.blobs[digest_of(layer)] = layer;
+    }
+    image.layers = std::move(layers);
+    image.config = fmt::format(R"({{"os":"{}","architecture":"{}","config":{{"Cmd":["sh"]}},)"
+                               R"("rootfs":{{"type":"layers","diff_ids":[{}]}}}})",
+                               platform.os, platform.architecture, ids);
+    image.manifest = fmt::format(R"({{"schemaVersion":2,"mediaType":"{}","config":{},"layers":[{}]}})", kManifestType,
+                                 descriptor("application/vnd.oci.image.config.v1+json", image.config), listed);
+    image.blobs[digest_of(image.config)] = image.config;
+    image.manifests["v1"] = image.manifests[image.manifest_digest()] = image.manifest;
+    return image;
+}
+
+std::string FakeImage::manifest_digest() const { return digest_of(manifest); }
+std::string FakeImage::layer_digest(std::size_t index) const { return digest_of(layers.at(index)); }
+
+FakeRegistry::FakeRegistry(FakeImage its_image, Hook hook) : image(std::move(its_image)), hook_(std::move(hook)) {
+    server_ = std::make_unique<HttpServer>([this](const HttpRequest& request, HttpConnection& connection) {
+        if (!hook_ || !hook_(request, connection)) answer(request, connection);
+    });
+}
+
+std::string FakeRegistry::host() const { return server_->url("").substr(7); }
+
+Reference FakeRegistry::reference(const std::string& tag) const {
+    Reference reference;
+    reference.registry = host();
+    reference.repository = "acme/app";
+    (tag.starts_with("sha256:") ? reference.digest : reference.tag) = tag;
+    return reference;
+}
+
+std::vector<std::string> FakeRegistry::paths() const {
+    std::vector<std::string> paths;
+    for (const HttpRequest& request : requests()) paths.push_back(replaced(request.path, kBase, ""));
+    return paths;
+}
+
+void FakeRegistry::answer(const HttpRequest& request, HttpConnection& connection) const {
+    auto under = [&](const std::string& folder) -> std::string {
+        std::string start = kBase + folder;
+        return request.path.starts_with(start) ? request.path.substr(start.size()) : "";
+    };
+    auto manifest = image.manifests.find(under("/manifests/"));
+    if (manifest != image.manifests.end()) {
+        std::string type(manifest->second.find("\"manifests\"") != std::string::npos ? kIndexType : kManifestType);
+        return connection.answer(200, {{"Content-Type", type}}, manifest->second);
+    }
+    auto blob = image.blobs.find(under("/blobs/"));
+    if (blob == image.blobs.end())
+        return connection.answer(404, {}, R"({"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]})");
+    auto range = request.headers.find("range");
+    if (range == request.headers.end()) return connection.answer(200, {}, blob->second);
+    std::size_t start = std::strtoull(range->second.c_str() + 6, nullptr, 10);
+    if (start >= blob->second.size()) return connection.answer(416, {}, "");
+    connection.answer(
+        206, {{"Content-Range", fmt::format("bytes {}-{}/{}", start, blob->second.size() - 1, blob->second.size())}},
+        std::string_view(blob->second).substr(start));
+}
+
+std::string PullTest::error_of_pull(const PullRequest& request) {
+    auto pulled = pull_it(request);
+    if (pulled) return "no error";
+    std::string text = fmt::format("{}: {}", to_string(pulled.error().code), pulled.error().text());
+    text = replaced(text, request.reference.text(), "REF");
+    text = replaced(text, request.reference.registry, "HOST");
+    for (const std::string& mirror : request.registry.mirrors) text = replaced(text, mirror, "MIRROR");
+    return text;
+}
+
+std::vector<std::string> PullTest::contents(const Pulled& pulled) {
+    std::vector<std::string> out;
+    for (const Layer& layer : pulled.layers)
+        out.push_back(read_all(layer.fd.get(), 1 << 28, "layer").value_or("unreadable"));
+    return out;
+}
+
+}  // namespace vmette::rootfs::oci

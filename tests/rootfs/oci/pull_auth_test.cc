@@ -1,0 +1,268 @@
+/// Who is told what: credentials, tokens, mirrors and redirects.
+
+#include <atomic>
+
+#include "rootfs/oci/fake_registry.h"
+#include "rootfs/worker/registry_get.h"
+
+namespace vmette::rootfs::oci {
+namespace {
+
+std::string header(const HttpRequest& request, const std::string& name) {
+    auto found = request.headers.find(name);
+    return found != request.headers.end() ? found->second : "";
+}
+
+const Credentials kAlice{.user = "alice", .password = "secret", .identity_token = {}, .registry_token = {}};
+constexpr const char* kAliceBasic = "Basic YWxpY2U6c2VjcmV0";
+
+FakeImage one_layer() { return FakeImage::of({noise(5000)}); }
+
+/// A registry that wants a bearer token from its own "/token". Tokens are t1, t2, …
+struct BearerRegistry {
+    explicit BearerRegistry(std::function<bool(const HttpRequest&, int issued)> accepts)
+        : hub(one_layer(), [this, accepts](const HttpRequest& request, HttpConnection& connection) {
+              if (request.path.starts_with("/token")) {
+                  if (token_status != 200) {
+                      connection.answer(token_status, {}, "no");
+                      return true;
+                  }
+                  connection.answer(200, {}, fmt::format(R"({{"token":"t{}"}})", ++issued));
+                  return true;
+              }
+              if (accepts(request, issued)) return false;
+              connection.answer(401, {{"WWW-Authenticate", challenge()}}, "");
+              return true;
+          }) {}
+    std::string challenge() const {
+        std::string named = realm.empty() ? hub.url("/token") : realm;
+        return fmt::format(R"(Bearer realm="{}",service="reg \"1\"",scope="repository:acme/app:pull")", named);
+    }
+    std::vector<HttpRequest> token_requests() const {
+        std::vector<HttpRequest> out;
+        for (auto& request : hub.requests())
+            if (request.path.starts_with("/token")) out.push_back(request);
+        return out;
+    }
+    std::atomic<int> issued{0};
+    std::string realm;
+    int token_status = 200;
+    FakeRegistry hub;
+};
+
+TEST(ChallengeTest, AreReadAsTheyAreWritten) {
+    using Parameters = std::map<std::string, std::string>;
+    EXPECT_EQ(parse_challenges(R"(Bearer realm="https://a/t?x=1,2",service="s \"q\"",scope="a b")"),
+              (std::vector<Challenge>{
+                  {"bearer", Parameters{{"realm", "https://a/t?x=1,2"}, {"service", "s \"q\""}, {"scope", "a b"}}}}));
+    EXPECT_EQ(parse_challenges(R"(Negotiate YWJj==, Basic realm=x , BEARER Realm = "y", , error=z)"),
+              (std::vector<Challenge>{{"negotiate", {}},
+                                      {"basic", Parameters{{"realm", "x"}}},
+                                      {"bearer", Parameters{{"realm", "y"}, {"error", "z"}}}}));
+    EXPECT_EQ(parse_challenges("Negotiate, Basic"), (std::vector<Challenge>{{"negotiate", {}}, {"basic", {}}}));
+    EXPECT_EQ(parse_challenges(R"(Basic realm="open)"), (std::vector<Challenge>{{"basic", {{"realm", "open"}}}}));
+    for (const char* odd : {"", ",", "=", "\"", "a=b", "\"a\"=b", "= = =", "Basic \"", "Basic a=\"\\"})
+        EXPECT_LE(parse_challenges(odd).size(), 2U) << odd;
+    std::string many;
+    for (int i = 0; i < 100; ++i) many += "Basic a=b,";
+    EXPECT_EQ(parse_challenges(many).size(), 16U);
+}
+
+TEST(RetryTest, PausesDoubleAndAreBounded) {
+    using std::chrono::milliseconds;
+    using std::chrono::seconds;
+    EXPECT_GE(retry_pause(1, {}), milliseconds(100));
+    EXPECT_LE(retry_pause(1, {}), milliseconds(150));
+    EXPECT_GE(retry_pause(4, {}), milliseconds(800));
+    EXPECT_LE(retry_pause(4, {}), milliseconds(1200));
+    EXPECT_EQ(retry_pause(1, seconds(7)), seconds(7));
+    EXPECT_EQ(retry_pause(1, seconds(9999)), seconds(60));
+}
+
+TEST_F(PullTest, BearerTokenIsFetchedOnceWithoutCredentials) {
+    BearerRegistry bearer(
+        [](const HttpRequest& request, int) { return header(request, "authorization") == "Bearer t1"; });
+    auto pulled = pull_it(request(bearer.hub));
+    ASSERT_TRUE(pulled) << pulled.error().text();
+    auto asked = bearer.token_requests();
+    ASSERT_EQ(asked.size(), 1U);
+    EXPECT_EQ(asked[0].path, "/token?service=reg%20%221%22&scope=repository%3Aacme%2Fapp%3Apull");
+    EXPECT_EQ(header(asked[0], "authorization"), "");
+}
+
+TEST_F(PullTest, BearerTokenIsFetchedWithCredentials) {
+    BearerRegistry bearer(
+        [](const HttpRequest& request, int) { return header(request, "authorization") == "Bearer t1"; });
+    auto with = request(bearer.hub);
+    with.credentials = kAlice;
+    auto pulled = pull_it(with);
+    ASSERT_TRUE(pulled) << pulled.error().text();
+    for (auto& asked : bearer.hub.requests()) {
+        bool token = asked.path.starts_with("/token");
+        EXPECT_EQ(header(asked, "authorization") == kAliceBasic, token) << asked.path;
+    }
+}
+
+TEST_F(PullTest, IdentityTokenIsPosted) {
+    BearerRegistry bearer(
+        [](const HttpRequest& request, int) { return header(request, "authorization") == "Bearer t1"; });
+    auto with = request(bearer.hub);
+    with.credentials.identity_token = "refresh&me";
+    auto pulled = pull_it(with);
+    ASSERT_TRUE(pulled) << pulled.error().text();
+    auto asked = bearer.token_requests();
+    ASSERT_EQ(asked.size(), 1U);
+    EXPECT_EQ(asked[0].method, "POST");
+    EXPECT_EQ(asked[0].path, "/token");
+}
+
+TEST_F(PullTest, RegistryTokenIsUsedAsItIs) {
+    BearerRegistry bearer(
+        [](const HttpRequest& request, int) { return header(request, "authorization") == "Bearer mine"; });
+    auto with = request(bearer.hub);
+    with.credentials.registry_token = "mine";
+    auto pulled = pull_it(with);
+    ASSERT_TRUE(pulled) << pulled.error().text();
+    EXPECT_TRUE(bearer.token_requests().empty());
+    with.credentials.registry_token = "stale";
+    EXPECT_EQ(error_of_pull(with), "not-found: REF: HOST refuses the credentials for acme/app (401)");
+}
+
+TEST_F(PullTest, TokenThatExpiresIsRenewed) {
+    BearerRegistry bearer([](const HttpRequest& request, int issued) {
+        bool blob = request.path.find("/blobs/") != std::string::npos;
+        return header(request, "authorization") == (blob ? "Bearer t2" : "Bearer t1") && issued == (blob ? 2 : 1);
+    });
+    auto pulled = pull_it(request(bearer.hub));
+    ASSERT_TRUE(pulled) << pulled.error().text();
+    EXPECT_EQ(bearer.token_requests().size(), 2U);
+}
+
+TEST_F(PullTest, LoopOf401Ends) {
+    BearerRegistry bearer([](const HttpRequest&, int) { return false; });
+    auto without = request(bearer.hub);
+    EXPECT_EQ(error_of_pull(without),
+              "not-found: REF: HOST has no such image, or shows it only with credentials, and none were found (401)");
+    EXPECT_EQ(bearer.hub.requests().size(), 5U);
+    without.credentials = kAlice;
+    EXPECT_EQ(error_of_pull(without), "not-found: REF: HOST refuses the credentials for acme/app (401)");
+}
+
+TEST_F(PullTest, TokenServersFailuresAreNamed) {
+    BearerRegistry bearer([](const HttpRequest&, int) { return false; });
+    auto with = request(bearer.hub);
+    with.credentials = kAlice;
+    bearer.token_status = 403;
+    EXPECT_EQ(error_of_pull(with),
+              "not-found: REF: HOST refuses the credentials for acme/app: its token server "
+              "http://HOST/token answered 403");
+    bearer.token_status = 204;
+    EXPECT_EQ(error_of_pull(with), "network: REF: the token server http://HOST/token of HOST answered 204");
+    bearer.token_status = 503;
+    EXPECT_EQ(error_of_pull(with),
+              "network: REF: the token server http://HOST/token of HOST answered 503, 5 times in a row");
+    bearer.token_status = 200;
+    bearer.realm = "file:///etc/passwd";
+    EXPECT_EQ(error_of_pull(with),
+              "network: REF: HOST names a token server that is not asked over https: file:///etc/passwd");
+}
+
+TEST_F(PullTest, BasicCredentialsAreSentWhenAskedFor) {
+    FakeRegistry hub(one_layer(), [](const HttpRequest& request, HttpConnection& connection) {
+        if (header(request, "authorization") == kAliceBasic) return false;
+        connection.answer(401, {{"WWW-Authenticate", "Basic realm=\"r\""}}, "");
+        return true;
+    });
+    auto with = request(hub);
+    with.credentials = kAlice;
+    auto pulled = pull_it(with);
+    ASSERT_TRUE(pulled) << pulled.error().text();
+    EXPECT_EQ(header(hub.requests().at(0), "authorization"), "");
+    with.credentials.password = "wrong";
+    EXPECT_EQ(error_of_pull(with), "not-found: REF: HOST refuses the credentials for acme/app (401)");
+}
+
+TEST_F(PullTest, CredentialsDoNotFollowARedirect) {
+    FakeRegistry elsewhere(one_layer());
+    FakeRegistry hub(one_layer(), [&](const HttpRequest& request, HttpConnection& connection) {
+        if (header(request, "authorization") != kAliceBasic)
+            connection.answer(401, {{"WWW-Authenticate", "Basic realm=\"r\""}}, "");
+        else if (request.path.find("/blobs/") == std::string::npos)
+            return false;
+        else
+            connection.answer(307, {{"Location", elsewhere.url(request.path)}}, "");
+        return true;
+    });
+    auto with = request(hub);
+    with.credentials = kAlice;
+    auto pulled = pull_it(with);
+    ASSERT_TRUE(pulled) << pulled.error().text();
+    ASSERT_EQ(elsewhere.requests().size(), 2U);
+    for (auto& asked : elsewhere.requests()) EXPECT_EQ(header(asked, "authorization"), "");
+}
+
+TEST_F(PullTest, ChallengeFromWhereARedirectLedIsNotAnswered) {
+    FakeRegistry elsewhere(one_layer(), [](const HttpRequest&, HttpConnection& connection) {
+        connection.answer(401, {{"WWW-Authenticate", "Basic realm=\"r\""}}, "");
+        return true;
+    });
+    FakeRegistry hub(one_layer(), [&](const HttpRequest& request, HttpConnection& connection) {
+        if (request.path.find("/blobs/") == std::string::npos) return false;
+        connection.answer(307, {{"Location", elsewhere.url(request.path)}}, "");
+        return true;
+    });
+    auto with = request(hub);
+    with.credentials = kAlice;
+    EXPECT_EQ(error_of_pull(with), "not-found: REF: HOST answered 401 for the config " + digest_of(hub.image.config));
+    for (auto& asked : elsewhere.requests()) EXPECT_EQ(header(asked, "authorization"), "");
+    EXPECT_EQ(elsewhere.requests().size(), 1U);
+}
+
+TEST_F(PullTest, MirrorsComeFirstAndNeverSeeCredentials) {
+    FakeRegistry mirror(one_layer(), [](const HttpRequest& request, HttpConnection& connection) {
+        // Has the manifest alone.
+        if (request.path.find("/manifests/") != std::string::npos) return false;
+        connection.answer(401, {{"WWW-Authenticate", "Basic realm=\"r\""}}, "");
+        return true;
+    });
+    FakeRegistry hub(one_layer(), [](const HttpRequest& request, HttpConnection& connection) {
+        if (header(request, "authorization") == kAliceBasic) return false;
+        connection.answer(401, {{"WWW-Authenticate", "Basic realm=\"r\""}}, "");
+        return true;
+    });
+    auto with = request(hub);
+    with.credentials = kAlice;
+    with.registry.mirrors = {"127.0.0.1:1", mirror.host()};
+    auto pulled = pull_it(with);
+    ASSERT_TRUE(pulled) << pulled.error().text();
+    EXPECT_EQ(contents(*pulled), hub.image.layers);
+    EXPECT_EQ(mirror.requests().size(), 3U);
+    for (auto& asked : mirror.requests()) EXPECT_EQ(header(asked, "authorization"), "");
+    for (auto& path : hub.paths()) EXPECT_EQ(path.find("/manifests/"), path.npos);
+}
+
+TEST_F(PullTest, MirrorThatLiesIsPassedOver) {
+    FakeImage wrong = one_layer();
+    wrong.blobs[wrong.layer_digest(0)] = noise(5000, 99);
+    FakeRegistry mirror(wrong), hub(one_layer());
+    auto with = request(hub);
+    with.registry.mirrors = {mirror.host()};
+    auto pulled = pull_it(with);
+    ASSERT_TRUE(pulled) << pulled.error().text();
+    EXPECT_EQ(contents(*pulled), hub.image.layers);
+    EXPECT_EQ(hub.requests().size(), 1U);
+}
+
+TEST_F(PullTest, MirrorsFailuresAreToldToo) {
+    FakeImage empty = one_layer();
+    empty.manifests.clear();
+    FakeRegistry mirror(empty), hub(empty);
+    auto with = request(hub);
+    with.registry.mirrors = {mirror.host()};
+    EXPECT_EQ(error_of_pull(with),
+              "not-found: REF: HOST answered 404 for the manifest (MANIFEST_UNKNOWN: manifest unknown); before, of its "
+              "mirror: MIRROR answered 404 for the manifest (MANIFEST_UNKNOWN: manifest unknown)");
+}
+
+}  // namespace
+}  // namespace vmette::rootfs::oci

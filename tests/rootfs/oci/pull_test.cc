@@ -1,0 +1,365 @@
+/// Pulls from a registry that is good, slow, broken or hostile.
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <atomic>
+#include <thread>
+
+#include "rootfs/oci/fake_registry.h"
+
+namespace vmette::rootfs::oci {
+namespace {
+
+FakeImage small_image() { return FakeImage::of({noise(300'000, 1), noise(50'000, 2), noise(70'000, 3)}); }
+
+/// Answers requests whose path holds `part` as told, in turn; nothing more: as the registry does.
+FakeRegistry::Hook for_path(std::string part, std::vector<HttpServer::Handler> handlers) {
+    auto next = std::make_shared<std::atomic<std::size_t>>(0);
+    return [=](const HttpRequest& request, HttpConnection& connection) {
+        if (request.path.find(part) == std::string::npos) return false;
+        std::size_t at = next->fetch_add(1);
+        if (at >= handlers.size()) return false;
+        handlers[at](request, connection);
+        return true;
+    };
+}
+
+HttpServer::Handler status(int code, std::map<std::string, std::string> headers = {}, std::string body = "") {
+    return [=](const HttpRequest&, HttpConnection& connection) { connection.answer(code, headers, body); };
+}
+
+HttpServer::Handler redirect(const std::string& to) { return status(307, {{"Location", to}}); }
+
+std::vector<HttpServer::Handler> times(int count, const HttpServer::Handler& handler) {
+    return std::vector<HttpServer::Handler>(static_cast<std::size_t>(count), handler);
+}
+
+/// The head of an answer with the whole length, and only a piece of the body.
+HttpServer::Handler cut_after(const std::string& content, std::size_t bytes) {
+    return [=](const HttpRequest&, HttpConnection& connection) {
+        connection.answer(200, {{"Content-Length", std::to_string(content.size())}}, content.substr(0, bytes));
+    };
+}
+
+/// Of the last request for this layer.
+std::string last_range(const FakeRegistry& hub, const std::string& layer) {
+    std::string range;
+    for (auto& asked : hub.requests())
+        if (asked.path.ends_with(layer)) range = asked.headers["range"];
+    return range;
+}
+
+TEST_F(PullTest, DocumentsAndLayersComeAndAreNotFetchedTwice) {
+    FakeRegistry hub(small_image());
+    std::map<std::string, std::uint64_t> seen;
+    patient.progress = [&](const Progress& at) { seen[std::string(at.item)] = at.done; };
+    auto pulled = pull_it(request(hub));
+    ASSERT_TRUE(pulled) << pulled.error().text();
+    EXPECT_EQ(pulled->documents.top_digest, hub.image.manifest_digest());
+    EXPECT_EQ(pulled->documents.manifest_digest, hub.image.manifest_digest());
+    EXPECT_EQ(pulled->documents.image.config.command, std::vector<std::string>{"sh"});
+    EXPECT_EQ(contents(*pulled), hub.image.layers);
+    EXPECT_EQ(seen[hub.image.layer_digest(0)], 300'000U);
+    EXPECT_EQ(seen.size(), 3U);
+    std::size_t requests = hub.requests().size();
+    EXPECT_EQ(requests, 5U);
+    auto again = pull_it(request(hub, hub.image.manifest_digest()));
+    ASSERT_TRUE(again) << again.error().text();
+    EXPECT_EQ(contents(*again), hub.image.layers);
+    EXPECT_EQ(hub.requests().size(), requests + 2);
+    forget_layers(again->documents.manifest, layout);
+    EXPECT_TRUE(std::filesystem::is_empty(layout.layers_dir()));
+}
+
+TEST_F(PullTest, NoLayersAreFetchedWhenNoneAreWanted) {
+    FakeRegistry hub(small_image());
+    auto pulled = pull(request(hub), patient, [](const Documents&) { return false; });
+    ASSERT_TRUE(pulled) << pulled.error().text();
+    EXPECT_EQ(pulled->documents.manifest.layers.size(), 3U);
+    EXPECT_TRUE(pulled->layers.empty());
+    EXPECT_EQ(hub.requests().size(), 2U);
+}
+
+TEST_F(PullTest, SameLayerTwiceIsFetchedOnce) {
+    std::string layer = noise(1000);
+    FakeRegistry hub(FakeImage::of({layer, noise(10, 5), layer, ""}));
+    auto pulled = pull_it(request(hub));
+    ASSERT_TRUE(pulled) << pulled.error().text();
+    EXPECT_EQ(contents(*pulled), hub.image.layers);
+}
+
+TEST_F(PullTest, IndexLeadsToThisPlatform) {
+    FakeImage image = small_image();
+    auto entry = [](const std::string& manifest, const std::string& architecture) {
+        std::string text = descriptor(kManifestType, manifest);
+        text.pop_back();
+        return text + fmt::format(R"(,"platform":{{"os":"linux","architecture":"{}"}}}})", architecture);
+    };
+    auto index_of = [&](const std::string& entries) {
+        return fmt::format(R"({{"schemaVersion":2,"mediaType":"{}","manifests":[{}]}})", kIndexType, entries);
+    };
+    image.manifests["multi"] =
+        index_of(entry("other", "s390x") + "," + entry(image.manifest, this_platform().architecture));
+    image.manifests["foreign"] = index_of(entry("other", "s390x") + "," + entry("third", "riscv64"));
+    FakeRegistry hub(image);
+    auto pulled = pull_it(request(hub, "multi"));
+    ASSERT_TRUE(pulled) << pulled.error().text();
+    EXPECT_EQ(pulled->documents.top_digest, digest_of(image.manifests["multi"]));
+    EXPECT_EQ(pulled->documents.manifest_digest, image.manifest_digest());
+    EXPECT_EQ(error_of_pull(request(hub, "foreign")),
+              fmt::format("bad-image: REF has no image for linux/{}, only for linux/s390x, linux/riscv64",
+                          this_platform().architecture));
+}
+
+TEST_F(PullTest, ImageForAnotherPlatformIsRefused) {
+    FakeRegistry hub(FakeImage::of({"layer"}, Platform{"linux", "s390x", ""}));
+    EXPECT_EQ(
+        error_of_pull(request(hub)),
+        fmt::format("bad-image: REF: it is an image for linux/s390x, not for linux/{}", this_platform().architecture));
+}
+
+TEST_F(PullTest, UnknownAndForbiddenAreToldApart) {
+    FakeRegistry hub(
+        small_image(),
+        for_path("/manifests/secret", {status(403, {}, R"({"errors":[{"code":"DENIED","message":"no\u001b[31m"}]})")}));
+    EXPECT_EQ(error_of_pull(request(hub, "none")),
+              "not-found: REF: HOST answered 404 for the manifest (MANIFEST_UNKNOWN: manifest unknown)");
+    EXPECT_EQ(error_of_pull(request(hub, "secret")),
+              "not-found: REF: HOST answered 403 for the manifest (DENIED: no\\x1b[31m)");
+}
+
+TEST_F(PullTest, WrongDigestsAreRefused) {
+    FakeImage image = small_image();
+    std::string layer = image.layer_digest(1), config = digest_of(image.config), manifest = image.manifest_digest();
+    image.blobs[layer][100] ^= 1;
+    FakeRegistry hub(image);
+    EXPECT_EQ(error_of_pull(request(hub)),
+              "bad-image: REF: the layer " + layer + " has another content than its digest says");
+    EXPECT_FALSE(std::filesystem::exists(layer_file(layer)));
+    hub.image.blobs[config][3] ^= 1;
+    EXPECT_EQ(error_of_pull(request(hub)),
+              "bad-image: REF: the config " + config + " has another content than its digest says");
+    hub.image.manifests[manifest] += " ";
+    EXPECT_EQ(error_of_pull(request(hub, manifest)),
+              "bad-image: REF: the manifest has another content than its digest says");
+}
+
+TEST_F(PullTest, WrongLengthsAreRefused) {
+    FakeImage image = small_image();
+    std::string layer = image.layer_digest(1);
+    image.blobs[layer] += "more";
+    FakeRegistry hub(image);
+    EXPECT_EQ(error_of_pull(request(hub)),
+              "bad-image: REF: the layer " + layer + " is of 50004 bytes, but its manifest says 50000");
+    hub.image.blobs[layer].resize(49'999);
+    EXPECT_EQ(error_of_pull(request(hub)),
+              "bad-image: REF: the layer " + layer + " is of 49999 bytes, but its manifest says 50000");
+}
+
+TEST_F(PullTest, EndlessLayerIsCut) {
+    FakeImage image = small_image();
+    FakeRegistry hub(image, for_path(image.layer_digest(1), {[](const HttpRequest&, HttpConnection& connection) {
+                                         connection.send("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
+                                         while (connection.send(std::string(65536, 'x'))) {
+                                         }
+                                     }}));
+    EXPECT_EQ(error_of_pull(request(hub)), "bad-image: REF: the layer " + image.layer_digest(1) +
+                                               " does not end after the 50000 bytes that its manifest says");
+}
+
+TEST_F(PullTest, HugeDocumentsAreRefused) {
+    FakeImage image = small_image();
+    image.manifests["said"] = std::string(100 << 20, ' ');
+    FakeRegistry hub(image, for_path("/manifests/endless", {[](const HttpRequest&, HttpConnection& connection) {
+                                         connection.send("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
+                                         while (connection.send(std::string(65536, ' '))) {
+                                         }
+                                     }}));
+    for (const char* tag : {"said", "endless"})
+        EXPECT_EQ(error_of_pull(request(hub, tag)), "bad-image: REF: the manifest is larger than 4.0 MiB");
+}
+
+TEST_F(PullTest, EndlessHeadersAreCut) {
+    FakeRegistry hub(small_image(), for_path("/manifests/", {[](const HttpRequest&, HttpConnection& connection) {
+                                                 connection.send("HTTP/1.1 200 OK\r\n");
+                                                 for (int i = 0; connection.send(
+                                                          fmt::format("X-{}: {}\r\n", i, std::string(1000, 'x')));)
+                                                     ++i;
+                                             }}));
+    EXPECT_EQ(error_of_pull(request(hub)),
+              "network: REF: the manifest cannot be fetched from HOST: it sent more "
+              "than 256.0 KiB of headers");
+}
+
+TEST_F(PullTest, LayerLargerThanAllowedIsNotAskedFor) {
+    FakeRegistry hub(small_image());
+    patient.limits.max_download = 200'000;
+    EXPECT_EQ(error_of_pull(request(hub)), "bad-image: REF: the layer " + hub.image.layer_digest(0) +
+                                               " is of 293.0 KiB, more than the 195.3 KiB that one download may have");
+    EXPECT_EQ(hub.requests().size(), 2U);
+}
+
+TEST_F(PullTest, CutLayerGoesOnWhereItBroke) {
+    FakeImage image = small_image();
+    std::string layer = image.layer_digest(0);
+    FakeRegistry hub(image, for_path(layer, {cut_after(image.layers[0], 123'456)}));
+    auto pulled = pull_it(request(hub));
+    ASSERT_TRUE(pulled) << pulled.error().text();
+    EXPECT_EQ(contents(*pulled), image.layers);
+    std::vector<std::string> ranges;
+    for (auto& asked : hub.requests())
+        if (asked.path.ends_with(layer)) ranges.push_back(asked.headers["range"]);
+    EXPECT_EQ(ranges, (std::vector<std::string>{"", "bytes=123456-"}));
+}
+
+TEST_F(PullTest, LayerThatIsCutAgainAndAgainIsGivenUp) {
+    FakeImage image = small_image();
+    FakeRegistry hub(image, for_path(image.layer_digest(0), times(9, [](auto&, HttpConnection& connection) {
+                                         connection.send("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nabc");
+                                     })));
+    EXPECT_EQ(error_of_pull(request(hub)), "network: REF: the layer " + image.layer_digest(0) +
+                                               " is cut off by HOST after 3 bytes, 5 times in a row");
+}
+
+TEST_F(PullTest, LaterProcessGoesOnAndRehashesWhatIsThere) {
+    FakeImage image = small_image();
+    std::string layer = image.layer_digest(0);
+    FakeRegistry hub(image, for_path(layer, {[&](const HttpRequest&, HttpConnection& connection) {
+                                         connection.send("HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n" +
+                                                         image.layers[0].substr(0, 200'000));
+                                         connection.stall();
+                                     }}));
+    auto part = layer_file(layer) + ".part";
+    // Stopped once the first piece is on disk: the worker is killed.
+    patient.cancelled = [&] {
+        struct stat info{};
+        return ::stat(part.c_str(), &info) == 0 && info.st_size == 200'000;
+    };
+    EXPECT_EQ(error_of_pull(request(hub)), "cancelled: cancelled");
+    patient.cancelled = {};
+    auto pulled = pull_it(request(hub));
+    ASSERT_TRUE(pulled) << pulled.error().text();
+    EXPECT_EQ(contents(*pulled), image.layers);
+    EXPECT_EQ(last_range(hub, layer), "bytes=200000-");
+}
+
+TEST_F(PullTest, DamagedPartIsFetchedAnew) {
+    FakeRegistry hub(small_image());
+    std::string layer = hub.image.layer_digest(0);
+    for (std::size_t size : {1000, 300'000, 300'001}) {
+        std::filesystem::create_directories(layout.layers_dir());
+        auto fd = open_file(layer_file(layer) + ".part", O_WRONLY | O_CREAT);
+        ASSERT_TRUE(fd && write_all(fd->get(), std::string(size, 'x')));
+        auto pulled = pull_it(request(hub));
+        ASSERT_TRUE(pulled) << pulled.error().text();
+        EXPECT_EQ(contents(*pulled), hub.image.layers);
+        forget_layers(pulled->documents.manifest, layout);
+    }
+}
+
+TEST_F(PullTest, LayerOfAnotherProcessIsWaitedForAndUsed) {
+    FakeRegistry hub(small_image());
+    std::string layer = hub.image.layer_digest(0);
+    std::filesystem::create_directories(layout.layers_dir());
+    auto part = open_file(layer_file(layer) + ".part", O_RDWR | O_CREAT);
+    ASSERT_TRUE(part && ::flock(part->get(), LOCK_EX) == 0);
+    // It is finished once the other layers are there: so they are not kept waiting.
+    patient.cancelled = [&] {
+        if (part->get() < 0 || !std::filesystem::exists(layer_file(hub.image.layer_digest(2)))) return false;
+        EXPECT_TRUE(write_all(part->get(), hub.image.layers[0]));
+        std::filesystem::rename(layer_file(layer) + ".part", layer_file(layer));
+        part->reset();
+        return false;
+    };
+    auto pulled = pull_it(request(hub));
+    ASSERT_TRUE(pulled) << pulled.error().text();
+    EXPECT_EQ(contents(*pulled), hub.image.layers);
+    for (const std::string& path : hub.paths()) EXPECT_EQ(path.find(layer), path.npos);
+}
+
+TEST_F(PullTest, LayerOfAnotherProcessThatDiesIsTakenOver) {
+    FakeRegistry hub(small_image());
+    std::string layer = hub.image.layer_digest(0);
+    std::filesystem::create_directories(layout.layers_dir());
+    auto part = open_file(layer_file(layer) + ".part", O_RDWR | O_CREAT);
+    ASSERT_TRUE(part && ::flock(part->get(), LOCK_EX) == 0);
+    ASSERT_TRUE(write_all(part->get(), hub.image.layers[0].substr(0, 100'000)));
+    patient.cancelled = [&] {
+        if (std::filesystem::exists(layer_file(hub.image.layer_digest(2)))) part->reset();
+        return false;
+    };
+    auto pulled = pull_it(request(hub));
+    ASSERT_TRUE(pulled) << pulled.error().text();
+    EXPECT_EQ(contents(*pulled), hub.image.layers);
+    EXPECT_EQ(last_range(hub, layer), "bytes=100000-");
+}
+
+TEST_F(PullTest, ServerErrorsAreTriedAgain) {
+    FakeRegistry hub(small_image(), for_path("/manifests/", {status(503), status(500), status(408)}));
+    auto pulled = pull_it(request(hub));
+    ASSERT_TRUE(pulled) << pulled.error().text();
+    FakeRegistry broken(small_image(), for_path("/manifests/", times(9, status(500))));
+    EXPECT_EQ(error_of_pull(request(broken)), "network: REF: HOST answered 500 for the manifest, 5 times in a row");
+    EXPECT_EQ(broken.requests().size(), 5U);
+}
+
+TEST_F(PullTest, RetryAfterIsHonoured) {
+    FakeRegistry hub(small_image(), for_path("/manifests/", {status(429, {{"Retry-After", "1"}})}));
+    auto start = std::chrono::steady_clock::now();
+    auto pulled = pull_it(request(hub));
+    ASSERT_TRUE(pulled) << pulled.error().text();
+    EXPECT_GE(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(1000));
+}
+
+TEST_F(PullTest, SilenceAndSlowDripAreEnded) {
+    FakeImage image = small_image();
+    patient.limits.stall = std::chrono::seconds(1);
+    FakeRegistry silent(image, for_path("/manifests/", times(9, [](auto&, auto& connection) { connection.stall(); })));
+    EXPECT_EQ(error_of_pull(request(silent)),
+              "network: REF: the manifest cannot be fetched from HOST: it sent nothing for 1.00 s");
+    EXPECT_EQ(silent.requests().size(), 3U);
+    FakeRegistry slow(image, for_path(image.layer_digest(1), times(9, [](auto&, HttpConnection& connection) {
+                                          connection.send("HTTP/1.1 200 OK\r\nContent-Length: 50000\r\n\r\n");
+                                          while (connection.send("x"))
+                                              std::this_thread::sleep_for(std::chrono::milliseconds(100));
+                                      })));
+    EXPECT_THAT(error_of_pull(request(slow)),
+                testing::MatchesRegex("network: REF: the layer " + image.layer_digest(1) +
+                                      " cannot be fetched from HOST: it sent only [0-9]+ B in 1.00 s"));
+}
+
+TEST_F(PullTest, RedirectsStayWithinBounds) {
+    FakeImage image = small_image();
+    std::string layer = image.layer_digest(1);
+    FakeRegistry to_file(image, for_path(layer, {redirect("file:///etc/passwd")}));
+    EXPECT_EQ(error_of_pull(request(to_file)), "network: REF: the layer " + layer +
+                                                   " cannot be fetched from HOST: it redirects to where http must not "
+                                                   "lead (Protocol \"file\" not supported or disabled in libcurl)");
+    FakeRegistry circle(image, for_path(layer, times(20, redirect("/v2/acme/app/blobs/" + layer))));
+    EXPECT_EQ(error_of_pull(request(circle)),
+              "network: REF: the layer " + layer + " cannot be fetched from HOST: it redirects more than 10 times");
+    auto paths = circle.paths();
+    EXPECT_EQ(std::count(paths.begin(), paths.end(), "/blobs/" + layer), 11);
+}
+
+TEST_F(PullTest, UnwritableAndFullCachesAreNamed) {
+    FakeRegistry hub(small_image());
+    std::filesystem::create_directories(layout.cache);
+    write("cache/layers", "a file");
+    EXPECT_THAT(error_of_pull(request(hub)), testing::HasSubstr(layout.layers_dir().string()));
+    std::filesystem::remove(layout.layers_dir());
+    if (::mount("tmpfs", layout.cache.c_str(), "tmpfs", 0, "size=256k") != 0)
+        GTEST_SKIP() << "a small filesystem can be mounted by root alone: " << ::strerror(errno);
+    EXPECT_EQ(error_of_pull(request(hub)), "no-space: no space left on the cache's filesystem while REF was pulled");
+    ::umount(layout.cache.c_str());
+}
+
+}  // namespace
+}  // namespace vmette::rootfs::oci
