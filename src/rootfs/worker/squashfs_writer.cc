@@ -273,6 +273,8 @@ Result<> SquashfsWriter::write_tables(Tree& tree) {
 Result<> SquashfsWriter::finish(Tree& tree) {
     VMETTE_CHECK_OK(pack_files());
     VMETTE_CHECK_OK(check(::sqfs_block_processor_finish(processor_.get())));
+    // What it remembers of every fragment would stay beside the tables.
+    processor_.reset();
     VMETTE_CHECK_OK(write_tables(tree));
     super_.bytes_used = file_.get_size(&file_);
     VMETTE_CHECK_OK(file_.pad_to(SQFS_DEVBLK_SIZE));
