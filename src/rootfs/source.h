@@ -23,6 +23,9 @@ struct UrlSource {
     std::string key() const;
 };
 
+/// %20 and its like become the byte they stand for; a % that starts no such group stays.
+std::string percent_decoded(std::string_view text);
+
 /// Reads `source`, whose kind ("tar", "squashfs") is already known. Errors: `bad_input`.
 Result<UrlSource> parse_url_source(const std::string& source, std::string_view kind);
 

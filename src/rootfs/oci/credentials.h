@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/units.h"
 #include "rootfs/oci/reference.h"
 
 namespace vmette::rootfs::oci {
@@ -24,6 +25,7 @@ struct CredentialSources {
     std::function<std::optional<std::string>(const std::string&)> environment;  ///< by name
     std::filesystem::path home;
     std::filesystem::path runtime_dir;  ///< $XDG_RUNTIME_DIR; empty: none
+    Duration helper_limit{10'000};      ///< what one call of a helper may take
     static CredentialSources of_process();
 };
 
@@ -32,13 +34,15 @@ struct CredentialSources {
 ///     letter or digit as "_" (VMETTE_OCI_AUTH_GHCR_IO, VMETTE_OCI_AUTH_127_0_0_1_5000);
 ///  2. VMETTE_OCI_TOKEN as password with VMETTE_OCI_USER (or "token") as user: the caller uses it for the host that the
 ///     reference names, never for a mirror or a redirect;
-///  3. $DOCKER_CONFIG/config.json or ~/.docker/config.json: credHelpers of that host, then credsStore, then auths;
-///  4. $REGISTRY_AUTH_FILE, $XDG_RUNTIME_DIR/containers/auth.json, ~/.config/containers/auth.json: the same keys; a
-///     longer matching namespace ("quay.io/acme") comes before a shorter one.
-/// docker.io's are also found under "https://index.docker.io/v1/". Empty when there are none. A helper
-/// (docker-credential-NAME, found on PATH; NAME is checked to be a plain name) gets 10 s and 64 KiB of answer.
-/// Errors: `bad_input` for a file that is no JSON or larger than 1 MiB, and for a helper that is missing or fails;
-/// the message names file or helper and never holds a secret.
+///  3. $DOCKER_CONFIG/config.json, else ~/.docker/config.json: the helper that credHelpers names for that host, else
+///     credsStore; then auths. An empty name in credHelpers means: no helper for that host;
+///  4. $REGISTRY_AUTH_FILE, $XDG_RUNTIME_DIR/containers/auth.json, ~/.config/containers/auth.json: the same keys.
+/// A longer matching namespace ("quay.io/acme") comes before a shorter one. docker.io's are also found under
+/// "https://index.docker.io/v1/". Empty when there are none. A helper (docker-credential-NAME, found on PATH; NAME is
+/// checked to be a plain name) gets 10 s and 64 KiB of answer.
+/// Errors: `bad_input` for a file that is no JSON or larger than 1 MiB, for a helper that is missing or fails, and for
+/// a control character in what was found; `io` for a file that cannot be read. The message names variable, file or
+/// helper and never holds a secret.
 Result<Credentials> find_credentials(const Reference& reference, const CredentialSources& sources);
 
 }  // namespace vmette::rootfs::oci

@@ -53,11 +53,14 @@ std::string accepted_media_types();
 /// An index (or Docker's manifest list) or a manifest, told apart by what it holds; a media type inside it or
 /// `media_type` (the answer's Content-Type without parameters; may be empty) must not contradict. Docker's schema 1, an
 /// artifact that is no image and foreign layers (with "urls") are refused by name. Errors: `bad_image`, a predicate
-/// ("is no manifest: …") without the document's own text but for short, harmless pieces.
+/// ("is no manifest: …") without the document's own text but for short, harmless pieces. The layers' sizes add up to
+/// less than 2^63, the config's is at most kMaxDocument. Of a JSON key that stands twice, the last one counts.
 Result<std::variant<Index, Manifest>> parse_document(std::string_view text, std::string_view media_type);
 
 /// The manifest for `wanted`: same os and architecture, same variant preferred, then none, then the first. Attestations
-/// (architecture "unknown") never count. `bad_image` names the platforms that are there.
+/// (architecture "unknown") and media types that are no image's never count. When none says that it is for `wanted`,
+/// the first that does not say what it is for: its config will. What is chosen may be an index again (media_type).
+/// `bad_image` names the platforms that are there.
 Result<Descriptor> choose_platform(const Index& index, const Platform& wanted);
 
 /// An image's config document.

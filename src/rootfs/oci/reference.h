@@ -28,7 +28,18 @@ struct Reference {
 
 /// Reads "NAME", "NAME:TAG", "NAME@sha256:…", "HOST[:PORT]/NAME…", each also after "oci://". Errors: bad_input, which
 /// says what is wrong with it (an upper-case letter in the repository, an empty component, a bad tag, a digest that is
-/// none, more than 255 bytes of name); the text is shown harmless and short.
+/// none, more than 255 bytes of name); the text is shown harmless and short, and not at all when it holds a password.
+/// Stricter than Docker: a digest is SHA-256, a port at most 65535, an IPv6 address one that exists.
 Result<Reference> parse_reference(std::string_view text);
+
+/// "HOST" or "HOST:PORT", as may stand before the first "/" of a reference: a name, an IPv4 address, or an IPv6 address
+/// in brackets.
+bool is_registry_host(std::string_view text);
+/// "docker.io" for every name of Docker Hub (index.docker.io, registry-1.docker.io), else the same.
+std::string_view canonical_registry(std::string_view host);
+/// The rule of Reference::is_loopback, for any "HOST[:PORT]".
+bool is_loopback_host(std::string_view host);
+/// "sha256:" and 64 lower-case hexadecimal digits.
+bool is_digest(std::string_view text);
 
 }  // namespace vmette::rootfs::oci

@@ -23,14 +23,14 @@ struct RegistrySettings {
 enum class Compression { zstd, lz4, gzip };
 
 struct ImageSettings {
-    Compression compression = Compression::zstd;  ///< images.compression
-    std::chrono::seconds ttl{3600};               ///< images.ttl: how long a tag is taken to name what it named
-    std::uint64_t max_download = 16ULL << 30;     ///< images.max_download: bytes of one layer or file
-    std::uint64_t max_unpacked = 64ULL << 30;     ///< images.max_unpacked: bytes of one image's contents
-    std::uint64_t max_entries = 4'000'000;        ///< images.max_entries: of one image
-    std::uint64_t cache_size = 0;                 ///< images.cache_size: bytes; 0: no bound
-    std::chrono::seconds cache_age{0};            ///< images.cache_age: since the last use; 0: no bound
-    std::map<std::string, RegistrySettings> registries;
+    Compression compression = Compression::zstd;         ///< images.compression
+    std::chrono::seconds ttl{3600};                      ///< images.ttl: how long a tag is taken to name what it named
+    std::uint64_t max_download = 16ULL << 30;            ///< images.max_download: bytes of one layer or file
+    std::uint64_t max_unpacked = 64ULL << 30;            ///< images.max_unpacked: bytes of one image's contents
+    std::uint64_t max_entries = 4'000'000;               ///< images.max_entries: of one image
+    std::uint64_t cache_size = 0;                        ///< images.cache_size: bytes; 0: no bound
+    std::chrono::seconds cache_age{0};                   ///< images.cache_age: since the last use; 0: no bound
+    std::map<std::string, RegistrySettings> registries;  ///< by canonical_registry() of their names
     bool operator==(const ImageSettings&) const = default;
 
     /// Of a host; the defaults for one that is not named. "docker.io" names Docker Hub.
@@ -38,8 +38,9 @@ struct ImageSettings {
 };
 
 /// Reads [images] and [registries] of config.toml (docs/images.md says how they are spelt); other tables are not looked
-/// at. A file that is not there gives the defaults. Errors: `bad_input`, one line an error, "FILE:LINE:COLUMN: …", with
-/// the nearest name for an unknown key.
+/// at. Sizes and durations are spelt as in a manifest, durations also in days ("30d"). A path is taken from the file's
+/// folder. A file that is not there gives the defaults. Errors: `bad_input`, one line an error, "FILE:LINE:COLUMN: …",
+/// with the nearest name for an unknown key; `io` for a file that cannot be read.
 Result<ImageSettings> load_image_settings(const std::filesystem::path& config_file);
 
 }  // namespace vmette::rootfs::oci
