@@ -21,6 +21,10 @@ constexpr std::size_t kPiece = 256 * kKiB;
 constexpr std::size_t kLengthBytes = 8;
 constexpr std::string_view kSha256 = "sha256:";
 
+const std::string& shown(const LayerInput& layer) {
+    return layer.descriptor.digest.empty() ? layer.diff_id : layer.descriptor.digest;
+}
+
 const char* to_string(Compression compression) {
     switch (compression) {
         case Compression::lz4:
@@ -78,8 +82,8 @@ private:
         auto room = std::span(buffer_).first(std::min<std::uint64_t>(buffer_.size(), size - at_));
         VMETTE_TRY(auto piece, read_piece_at(layer().fd, layer().offset.value_or(0) + at_, room, "read a layer"));
         if (piece.empty())
-            return fail(ErrorCode::bad_image, "{}: the layer {} is cut short: {} bytes of {}", name_,
-                        layer().descriptor.digest, at_, size);
+            return fail(ErrorCode::bad_image, "{}: the layer {} is cut short: {} bytes of {}", name_, shown(layer()),
+                        at_, size);
         hash_.update(piece);
         at_ += piece.size();
         done_ += piece.size();
@@ -87,7 +91,7 @@ private:
     }
     Result<> end() {
         std::string found = std::string(kSha256) + hash_.hex();
-        if (found != layer().descriptor.digest)
+        if (!layer().descriptor.digest.empty() && found != layer().descriptor.digest)
             return fail(ErrorCode::bad_image, "{}: the layer {} has the digest {}", name_, layer().descriptor.digest,
                         found);
         ++index_;
@@ -116,8 +120,8 @@ Result<std::uint64_t> check_sizes(const std::string& name, const std::vector<Lay
         struct stat info{};
         if (::fstat(layer.fd, &info) != 0) return fail_errno("look at a layer");
         if (!layer.offset && static_cast<std::uint64_t>(info.st_size) != layer.descriptor.size)
-            return fail(ErrorCode::bad_image, "{}: the layer {} has {} bytes instead of {}", name,
-                        layer.descriptor.digest, info.st_size, layer.descriptor.size);
+            return fail(ErrorCode::bad_image, "{}: the layer {} has {} bytes instead of {}", name, shown(layer),
+                        info.st_size, layer.descriptor.size);
         total += layer.descriptor.size;
     }
     return total;
@@ -129,8 +133,8 @@ Result<> check_diff_ids(const std::string& name, const std::vector<LayerInput>& 
         std::string diff_id = std::string(kSha256) + std::string(found.substr(0, end));
         found.remove_prefix(std::min(end + 1, found.size()));
         if (!layer.diff_id.empty() && diff_id != layer.diff_id)
-            return fail(ErrorCode::bad_image, "{}: the layer {} unpacks to {} instead of {}", name,
-                        layer.descriptor.digest, harmless_line(diff_id, 80), layer.diff_id);
+            return fail(ErrorCode::bad_image, "{}: the layer {} unpacks to {} instead of {}", name, shown(layer),
+                        harmless_line(diff_id, 80), layer.diff_id);
     }
     return {};
 }

@@ -14,7 +14,8 @@
 
 namespace vmette::rootfs::oci {
 
-/// One layer to be merged: `descriptor.size` bytes, whose SHA-256 must be `descriptor.digest`.
+/// One layer to be merged: `descriptor.size` bytes, whose SHA-256 must be `descriptor.digest`. The digest may be empty
+/// when the diff_id is not: then that names the layer.
 struct LayerInput {
     int fd = -1;  ///< borrowed; read by pread
     Descriptor descriptor;

@@ -1,5 +1,6 @@
 /// vmette-image-worker: what touches hostile bytes and heavy libraries, in a process of its own. It is started by
-/// vmette alone: `convert MAX_UNPACKED MAX_ENTRIES`, `merge MAX_UNPACKED MAX_ENTRIES zstd|lz4|gzip` or `fetch`, with
+/// vmette alone: `convert MAX_UNPACKED MAX_ENTRIES`, `merge MAX_UNPACKED MAX_ENTRIES zstd|lz4|gzip`,
+/// `list-archive`, `decompress MAX_UNPACKED` or `fetch`, with
 /// the descriptors that rootfs/report.h names.
 
 #include <sched.h>
@@ -7,6 +8,7 @@
 #include <algorithm>
 #include <clocale>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -19,6 +21,7 @@
 #include "rootfs/oci/manifest.h"
 #include "rootfs/oci/settings.h"
 #include "rootfs/report.h"
+#include "rootfs/worker/archive_list.h"
 #include "rootfs/worker/confine.h"
 #include "rootfs/worker/fetch.h"
 #include "rootfs/worker/squashfs_writer.h"
@@ -33,6 +36,7 @@ constexpr std::uint64_t kFixedMemory = 384 * kMiB;
 constexpr std::uint64_t kMemoryPerEntry = 512;
 /// Squashfs may need more than the contents: metadata, blocks that do not compress.
 constexpr std::uint64_t kImageSlack = 1 * kGiB;
+constexpr std::uint64_t kMaxList = 8 * kMiB;
 
 void send(const ReportLine& line) {
     // When the parent is gone there is nobody left to tell.
@@ -159,9 +163,24 @@ Result<Fields> fetch_requested() {
                   {"bytes", std::to_string(result.bytes)}};
 }
 
+/// For list-archive and decompress: reads the input, writes the output, and may do nothing else.
+Result<Fields> on_archive(std::uint64_t limit, const std::function<Result<>()>& work) {
+    std::setlocale(LC_CTYPE, "C.UTF-8");
+    VMETTE_CHECK_OK(limit_resources(limit + kMiB, kFixedMemory));
+    VMETTE_CHECK_OK(forbid_new_resources());
+    VMETTE_CHECK_OK(work());
+    return Fields{};
+}
+
 Result<Fields> work(int count, char** arguments) {
     std::string_view what = count > 1 ? arguments[1] : "";
     if (what == "fetch" && count == 2) return fetch_requested();
+    if (what == "list-archive" && count == 2)
+        return on_archive(kMaxList, [] { return list_archive(kWorkerInput, kWorkerOutput); });
+    if (what == "decompress" && count == 3) {
+        auto limit = parse_number(arguments[2]);
+        if (limit) return on_archive(*limit, [&] { return decompress_archive(kWorkerInput, kWorkerOutput, *limit); });
+    }
     if ((what == "convert" && count == 4) || (what == "merge" && count == 5)) {
         auto unpacked = parse_number(arguments[2]), entries = parse_number(arguments[3]);
         auto compression = parse_compression(count > 4 ? arguments[4] : "zstd");
