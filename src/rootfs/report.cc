@@ -6,6 +6,8 @@
 namespace vmette::rootfs {
 namespace {
 
+constexpr std::size_t kMaxErrorText = 4096;
+
 std::string escape(std::string_view text) {
     std::string out;
     for (char c : text) {
@@ -84,7 +86,7 @@ std::string encode_line(const ReportLine& line) {
         return fmt::format("A\t{}\n", encode_fields(answer->fields));
     if (const auto* done = std::get_if<DoneLine>(&line)) return fmt::format("D\t{}\n", encode_fields(done->fields));
     const Error& error = std::get<Error>(line);
-    return fmt::format("E\t{}\t{}\n", to_string(error.code), escape(error.text().substr(0, kMaxReportLine / 4)));
+    return fmt::format("E\t{}\t{}\n", to_string(error.code), escape(error.text().substr(0, kMaxErrorText)));
 }
 
 Result<ReportLine> decode_line(std::string_view line) {

@@ -14,10 +14,11 @@
 namespace vmette::rootfs {
 
 /// Descriptors of the worker.
-/// convert: the archive; fetch: the request, fields as in encode_fields(); pull: a socket with requests, a line each
-constexpr int kWorkerInput = 0;
+constexpr int kWorkerInput = 0;   ///< convert: the archive; fetch: the request, fields as in encode_fields();
+                                  ///< pull: a socket with requests, a line each;
+                                  ///< merge: each layer after its length in 8 bytes, the lowest byte first
 constexpr int kWorkerReport = 1;  ///< lines as below
-constexpr int kWorkerOutput = 3;  ///< convert: the image; fetch: the part file; pull: a memfd for documents
+constexpr int kWorkerOutput = 3;  ///< convert, merge: the image; fetch: the part file; pull: a memfd for documents
 constexpr int kWorkerState = 4;   ///< fetch: the part file's validator; pull: the folder of layers
 
 /// Named values; neither names nor values have a form of their own.
@@ -38,8 +39,8 @@ struct DoneLine {
 };
 using ReportLine = std::variant<ProgressLine, AnswerLine, DoneLine, Error>;
 
-/// No line is longer, with its newline.
-constexpr std::size_t kMaxReportLine = 16384;
+/// No line is longer, with its newline. The digests of 512 layers fit.
+constexpr std::size_t kMaxReportLine = 65536;
 
 /// Each with its newline.
 std::string encode_line(const ReportLine& line);

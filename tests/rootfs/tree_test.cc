@@ -18,12 +18,18 @@ protected:
     Result<Inode*> symlink(std::string_view path, std::string_view to) {
         return tree.put(path, of(S_IFLNK | 0777), to);
     }
+    Inode* child(std::string_view name) const {
+        auto found = root->children.find(name);
+        return found != root->children.end() ? found->second : nullptr;
+    }
     template <typename T>
     static std::string message(const Result<T>& result) {
         return result ? "no error" : result.error().message;
     }
-    /// "a/ a/b" for everything in the tree.
     std::string listing() const { return list(*root, ""); }
+
+public:
+    /// "a/ a/b" for everything in a folder.
     static std::string list(const Folder& folder, const std::string& prefix) {
         std::string out;
         for (const auto& [key, inode] : folder.children) {
@@ -34,6 +40,7 @@ protected:
         return out;
     }
 
+protected:
     Tree tree{1000};
     Folder* root = &tree.root();
 };
@@ -47,7 +54,7 @@ TEST_F(TreeTest, FolderOverFolderKeepsTheChildrenAndTakesTheNewMode) {
     ASSERT_TRUE(file("d/x"));
     ASSERT_TRUE(tree.put("d/", of(S_IFDIR | 0700)));
     EXPECT_EQ(listing(), "d/ d/x ");
-    EXPECT_EQ(root->children.at("d")->mode & 07777, 0700U);
+    EXPECT_EQ(child("d")->mode & 07777, 0700U);
 }
 
 TEST_F(TreeTest, FileReplacesAFolderWithAllThatIsInIt) {
@@ -63,10 +70,10 @@ TEST_F(TreeTest, FileReplacesAFolderWithAllThatIsInIt) {
 TEST_F(TreeTest, HardLinkSharesTheInodeAndOutlivesItsFirstName) {
     ASSERT_TRUE(file("a"));
     ASSERT_TRUE(tree.link("b", "a"));
-    Inode* inode = root->children.at("b");
+    Inode* inode = child("b");
     EXPECT_EQ(inode->links, 2U);
     ASSERT_TRUE(file("a"));
-    EXPECT_NE(root->children.at("a"), inode);
+    EXPECT_NE(child("a"), inode);
     EXPECT_EQ(inode->links, 1U);
 }
 
@@ -74,13 +81,13 @@ TEST_F(TreeTest, HardLinkOverTheFolderThatHeldItsTargetKeepsTheTarget) {
     ASSERT_TRUE(file("d/x"));
     ASSERT_TRUE(tree.link("d", "d/x"));
     EXPECT_EQ(listing(), "d ");
-    EXPECT_EQ(root->children.at("d")->links, 1U);
+    EXPECT_EQ(child("d")->links, 1U);
 }
 
 TEST_F(TreeTest, HardLinkToItselfChangesNothing) {
     ASSERT_TRUE(file("a"));
     ASSERT_TRUE(tree.link("a", "./a"));
-    EXPECT_EQ(root->children.at("a")->links, 1U);
+    EXPECT_EQ(child("a")->links, 1U);
 }
 
 TEST_F(TreeTest, ParentSymlinksAreFollowedInside) {
@@ -141,6 +148,12 @@ TEST_F(TreeTest, ImpliedFoldersCountAsEntries) {
     EXPECT_EQ(message(small.put(deep, of(S_IFREG))), "holds more than 10 entries");
 }
 
+TEST_F(TreeTest, MarkersAreFilesLikeAnyOtherOutsideOfLayers) {
+    EXPECT_FALSE(*tree.take_marker(".wh.x"));
+    ASSERT_TRUE(file(".wh.x"));
+    EXPECT_EQ(listing(), ".wh.x ");
+}
+
 TEST_F(TreeTest, SymlinksCannotDigDeeperThanPathsCan) {
     Tree deep(1'000'000);
     // Each round goes 2000 folders deeper through a link to the bottom.
@@ -150,6 +163,121 @@ TEST_F(TreeTest, SymlinksCannotDigDeeperThanPathsCan) {
     chain.pop_back();
     ASSERT_TRUE(deep.put("bottom", of(S_IFLNK), chain));
     EXPECT_NE(message(deep.put("bottom/" + chain, of(S_IFDIR))).find("deeper than 2048 folders"), std::string::npos);
+}
+
+/// Layers in which paths are files, paths that end in "/" folders, and the rest what take_marker() knows.
+class LayersTest : public testing::Test {
+protected:
+    void layer(const std::vector<std::string>& entries) {
+        tree.begin_layer();
+        for (const auto& path : entries) {
+            auto marker = tree.take_marker(path);
+            ASSERT_TRUE(marker) << marker.error().message;
+            if (*marker) continue;
+            auto put = tree.put(path, of((path.ends_with('/') ? S_IFDIR : S_IFREG) | 0700));
+            ASSERT_TRUE(put) << put.error().message;
+        }
+    }
+    std::string listing() { return TreeTest::list(tree.root(), ""); }
+    std::string refusal(const std::string& path) {
+        auto marker = tree.take_marker(path);
+        return marker ? "no error" : marker.error().message;
+    }
+
+    Tree tree{1000, TreeRules::layers};
+};
+
+TEST_F(LayersTest, WhiteoutHidesWhatLowerLayersHave) {
+    layer({"a", "d/x", "d/sub/y", "e/z"});
+    layer({".wh.a", ".wh.d", "e/.wh.z", "e/.wh.never", "nowhere/.wh.x", "e/z2/", "e/z2/.wh.x"});
+    EXPECT_EQ(listing(), "e/ e/z2/ ");
+    EXPECT_EQ(tree.root().self->links, 3U);
+}
+
+TEST_F(LayersTest, WhiteoutLeavesWhatItsOwnLayerPutBeforeOrAfterIt) {
+    layer({"f", "d/", "d/old", "d/sub/old", "f2", "d2/", "d2/old", "d2/sub/old"});
+    layer({".wh.f", ".wh.d", "f", "d/new", "d/sub/new", "f2", "d2/new", "d2/sub/new", ".wh.f2", ".wh.d2"});
+    EXPECT_EQ(listing(), "d/ d/new d/sub/ d/sub/new d2/ d2/new d2/sub/ d2/sub/new f f2 ");
+    for (const char* name : {"d", "d2"})
+        EXPECT_EQ(tree.root().children.find(name)->second->mode & 07777, 0755U) << "the lower layer's mode is gone";
+}
+
+TEST_F(LayersTest, OpaqueFolderKeepsOnlyWhatItsLayerPuts) {
+    layer({"d/", "d/old", "d/sub/old", "d/gone/x", "other"});
+    layer({"d/before", "d/.wh..wh..opq", "d/sub/after", "d/old2/"});
+    EXPECT_EQ(listing(), "d/ d/before d/old2/ d/sub/ d/sub/after other ");
+    EXPECT_EQ(tree.root().children.find("d")->second->mode & 07777, 0700U) << "the folder itself is not hidden";
+    layer({".wh..wh..opq"});
+    EXPECT_EQ(listing(), "");
+}
+
+TEST_F(LayersTest, OpaqueFolderThatIsPutAgainInTheSameLayerIsGoneThroughOnce) {
+    layer({"d/a"});
+    layer({"d/.wh..wh..opq", "d/b", "d/.wh..wh..opq", "d/c"});
+    EXPECT_EQ(listing(), "d/ d/b d/c ");
+}
+
+TEST_F(LayersTest, WhatAufsKeptForItselfMeansNothing) {
+    layer({"a"});
+    layer({".wh..wh.plnk/", ".wh..wh.plnk/123.456", ".wh..wh.aufs", "d/.wh..wh.orph/x"});
+    EXPECT_EQ(listing(), "a ");
+}
+
+TEST_F(LayersTest, WhiteoutsThatClimbAreRefused) {
+    layer({"d/x", "a"});
+    EXPECT_EQ(refusal("d/.wh..."), "holds the whiteout \"d/.wh...\", which names no file");
+    EXPECT_EQ(refusal("d/.wh.."), "holds the whiteout \"d/.wh..\", which names no file");
+    EXPECT_EQ(refusal("d/.wh."), "holds the whiteout \"d/.wh.\", which names no file");
+    EXPECT_EQ(refusal("../.wh.x"), "holds the entry \"../.wh.x\", whose name has \"..\" in it");
+    EXPECT_EQ(refusal("d/../.wh..wh..opq"), "holds the entry \"d/../.wh..wh..opq\", whose name has \"..\" in it");
+    EXPECT_EQ(refusal("d/.wh.x/y"), "holds the entry \"d/.wh.x/y\" beneath a whiteout");
+    EXPECT_EQ(listing(), "a d/ d/x ");
+}
+
+TEST_F(LayersTest, FileOverFolderAndBack) {
+    layer({"d/x", "f"});
+    layer({"d", "f/", "f/y"});
+    EXPECT_EQ(listing(), "d f/ f/y ");
+    layer({"d/", "d/z", ".wh.f"});
+    EXPECT_EQ(listing(), "d/ d/z ");
+}
+
+TEST_F(LayersTest, HardLinkToALowerLayersFileSharesItUntilOneIsReplaced) {
+    layer({"a"});
+    tree.begin_layer();
+    ASSERT_TRUE(tree.link("b", "a"));
+    ASSERT_TRUE(tree.link("c", "/a"));
+    Inode* shared = tree.root().children.find("a")->second;
+    EXPECT_EQ(shared->links, 3U);
+    layer({"c", ".wh.a"});
+    EXPECT_EQ(listing(), "b c ");
+    EXPECT_EQ(tree.root().children.find("b")->second, shared);
+    EXPECT_EQ(shared->links, 1U);
+}
+
+TEST_F(LayersTest, HardLinkOfThisLayerOutlivesTheWhiteoutOfItsTarget) {
+    layer({"a"});
+    tree.begin_layer();
+    ASSERT_TRUE(tree.link("b", "a"));
+    ASSERT_TRUE(tree.link("a", "a"));
+    ASSERT_TRUE(*tree.take_marker(".wh.a"));
+    ASSERT_TRUE(*tree.take_marker(".wh.b"));
+    EXPECT_EQ(listing(), "a b ");
+}
+
+TEST_F(LayersTest, PathsAreThoseOfASystemWhoseRootIsTheTree) {
+    layer({"usr/lib/", "/etc/passwd", "./etc/group"});
+    ASSERT_TRUE(tree.put("lib", of(S_IFLNK), "/usr/lib"));
+    ASSERT_TRUE(tree.put("up", of(S_IFLNK), "../../../etc"));
+    layer({"lib/x", "up/hosts", "up/.wh.group"});
+    EXPECT_EQ(listing(), "etc/ etc/hosts etc/passwd lib up usr/ usr/lib/ usr/lib/x ");
+}
+
+TEST_F(LayersTest, FolderOverASymlinkReplacesIt) {
+    layer({"real/x"});
+    ASSERT_TRUE(tree.put("d", of(S_IFLNK), "real"));
+    layer({"d/", "d/y"});
+    EXPECT_EQ(listing(), "d/ d/y real/ real/x ");
 }
 
 }  // namespace

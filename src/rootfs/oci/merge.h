@@ -1,6 +1,8 @@
 #pragma once
 /// Layers into one image, by way of `vmette-image-worker merge`.
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,18 +14,20 @@
 
 namespace vmette::rootfs::oci {
 
-/// One layer to be merged. `fd` is borrowed and read once from its start: `descriptor.size` bytes, whose SHA-256 must
-/// be `descriptor.digest`.
+/// One layer to be merged: `descriptor.size` bytes, whose SHA-256 must be `descriptor.digest`. The digest may be empty
+/// when the diff_id is not: then that names the layer.
 struct LayerInput {
-    int fd = -1;
+    int fd = -1;  ///< borrowed; read by pread
     Descriptor descriptor;
     std::string diff_id;  ///< of the layer unpacked; empty: not known, not checked
+    /// Where it starts in a file that holds other things too; unset: the file is the layer, and has its size.
+    std::optional<std::uint64_t> offset;
 };
 
 /// The image that the layers, lowest first, add up to: whiteouts (".wh.NAME"), opaque folders (".wh..wh..opq"), hard
 /// links, attributes, devices. The same layers give the same bytes. Nothing is unpacked on disk. `name` is for
-/// messages. Errors: `bad_image` (a digest that is wrong, what tar_reader and tree refuse), `no_space`, `io`,
-/// `cancelled`.
+/// messages. Errors: `bad_image` (a length or digest that is wrong, which names the layer by its digest; what
+/// tar_reader and tree refuse, which names it by its number from 1), `no_space`, `io`, `cancelled`.
 Result<StagedImage> merge_layers(const std::string& name, const std::vector<LayerInput>& layers,
                                  Compression compression, const Context& context);
 

@@ -195,14 +195,15 @@ bool starts_with(std::span<const std::byte> data, std::string_view magic) {
 }  // namespace
 
 Result<std::span<const std::byte>> FdSource::next() {
-    std::size_t filled = 0;
-    while (filled < buffer_.size()) {
-        ssize_t n = ::read(fd_, buffer_.data() + filled, buffer_.size() - filled);
+    std::size_t filled = 0, wanted = std::min<std::uint64_t>(buffer_.size(), left_);
+    while (filled < wanted) {
+        ssize_t n = ::read(fd_, buffer_.data() + filled, wanted - filled);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return fail_errno("read the archive");
         if (n == 0) break;
         filled += static_cast<std::size_t>(n);
     }
+    left_ -= filled;
     return std::span<const std::byte>(buffer_).first(filled);
 }
 

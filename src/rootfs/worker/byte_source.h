@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <vector>
@@ -18,15 +19,16 @@ public:
     virtual Result<std::span<const std::byte>> next() = 0;
 };
 
-/// Reads a descriptor (borrowed). Each piece but the last is full.
+/// Reads a descriptor (borrowed) to its end, or `limit` bytes of it and not one more. Each piece but the last is full.
 class FdSource final : public ByteSource {
 public:
-    explicit FdSource(int fd) : fd_(fd), buffer_(kPiece) {}
+    explicit FdSource(int fd, std::uint64_t limit = ~std::uint64_t{0}) : fd_(fd), left_(limit), buffer_(kPiece) {}
     Result<std::span<const std::byte>> next() override;
 
 private:
     static constexpr std::size_t kPiece = 256 * 1024;
     int fd_;
+    std::uint64_t left_;
     std::vector<std::byte> buffer_;
 };
 

@@ -19,9 +19,12 @@ namespace {
 
 /// The cheapest to make of what unsquashfs reads too (figures: docs/images.md).
 constexpr std::uint32_t kZstdLevel = 1;
+constexpr std::uint32_t kGzipLevel = 6;
 /// Blocks in flight for each thread; libsquashfs' own tools take 10. A block is 128 KiB, so this bounds memory.
 constexpr std::uint32_t kBacklogPerThread = 10;
 constexpr std::size_t kMaxOwners = 65536;
+/// After so many files their block lists are packed. For that the processor must come to rest, which costs a moment.
+constexpr std::size_t kPackAfter = 4096;
 
 struct FreeInode {
     void operator()(sqfs_inode_generic_t* inode) const { ::sqfs_free(inode); }
@@ -54,6 +57,29 @@ RawInode make_leaf(const Inode& inode) {
     return raw;
 }
 
+/// A packed block list: which of the two forms, how many bytes of block sizes, the form, the block sizes.
+struct PackedHead {
+    std::uint16_t type;
+    std::uint32_t payload;
+} __attribute__((packed));
+
+std::size_t form_size(std::uint16_t type) {
+    return type == SQFS_INODE_FILE ? sizeof(sqfs_inode_file_t) : sizeof(sqfs_inode_file_ext_t);
+}
+
+RawInode unpack(const std::byte* packed) {
+    PackedHead head;
+    std::memcpy(&head, packed, sizeof head);
+    // From malloc because libsquashfs grows inodes with realloc.
+    RawInode raw(static_cast<sqfs_inode_generic_t*>(std::calloc(1, sizeof(sqfs_inode_generic_t) + head.payload)));
+    if (!raw) return raw;
+    raw->base.type = head.type;
+    raw->payload_bytes_available = raw->payload_bytes_used = head.payload;
+    std::memcpy(&raw->data, packed + sizeof head, form_size(head.type));
+    if (head.payload > 0) std::memcpy(raw->extra, packed + sizeof head + form_size(head.type), head.payload);
+    return raw;
+}
+
 }  // namespace
 
 Result<> SquashfsWriter::check(int result) {
@@ -65,32 +91,43 @@ Result<> SquashfsWriter::check(int result) {
 
 Result<> SquashfsWriter::check_made(const void* object) { return check(object != nullptr ? 0 : SQFS_ERROR_ALLOC); }
 
-Result<std::unique_ptr<SquashfsWriter>> SquashfsWriter::create(OutputFile& file, unsigned threads) {
+Result<std::unique_ptr<SquashfsWriter>> SquashfsWriter::create(OutputFile& file, unsigned threads,
+                                                               oci::Compression compression) {
     std::unique_ptr<SquashfsWriter> writer(new SquashfsWriter(file));
-    VMETTE_CHECK_OK(writer->start(threads));
+    VMETTE_CHECK_OK(writer->start(threads, compression));
     return writer;
 }
 
 SquashfsWriter::~SquashfsWriter() {
     // The processor's threads may still write to the block lists.
     processor_.reset();
-    for (sqfs_inode_generic_t* inode : data_) ::sqfs_free(inode);
+    for (Begun& one : begun_) ::sqfs_free(one.raw);
 }
 
-Result<> SquashfsWriter::start(unsigned threads) {
+Result<> SquashfsWriter::start_compressor(oci::Compression compression) {
+    SQFS_COMPRESSOR kind = SQFS_COMP_ZSTD;
+    if (compression == oci::Compression::lz4) kind = SQFS_COMP_LZ4;
+    if (compression == oci::Compression::gzip) kind = SQFS_COMP_GZIP;
     sqfs_compressor_config_t config;
-    VMETTE_CHECK_OK(check(::sqfs_compressor_config_init(&config, SQFS_COMP_ZSTD, SQFS_DEFAULT_BLOCK_SIZE, 0)));
-    config.level = kZstdLevel;
+    VMETTE_CHECK_OK(check(::sqfs_compressor_config_init(&config, kind, SQFS_DEFAULT_BLOCK_SIZE, 0)));
+    if (kind == SQFS_COMP_ZSTD) config.level = kZstdLevel;
+    if (kind == SQFS_COMP_GZIP) config.level = kGzipLevel;
     sqfs_compressor_t* compressor = nullptr;
     VMETTE_CHECK_OK(check(::sqfs_compressor_create(&config, &compressor)));
     compressor_.reset(compressor);
     // The time of an image is no part of what it was made from, so it is none.
-    VMETTE_CHECK_OK(check(::sqfs_super_init(&super_, SQFS_DEFAULT_BLOCK_SIZE, 0, SQFS_COMP_ZSTD)));
+    VMETTE_CHECK_OK(check(::sqfs_super_init(&super_, SQFS_DEFAULT_BLOCK_SIZE, 0, kind)));
     VMETTE_CHECK_OK(check(file_.truncate(&file_, sizeof super_)));
     int options = compressor_->write_options(compressor_.get(), &file_);
     VMETTE_CHECK_OK(check(options));
     if (options > 0) super_.flags |= SQFS_FLAG_COMPRESSOR_OPTIONS;
+    return {};
+}
 
+Result<> SquashfsWriter::start(unsigned threads, oci::Compression compression) {
+    // Room for all from the start: their addresses must not change.
+    begun_.reserve(kPackAfter);
+    VMETTE_CHECK_OK(start_compressor(compression));
     blocks_.reset(::sqfs_block_writer_create(&file_, SQFS_DEVBLK_SIZE, 0));
     fragments_.reset(::sqfs_frag_table_create(0));
     ids_.reset(::sqfs_id_table_create(0));
@@ -110,8 +147,30 @@ Result<> SquashfsWriter::start(unsigned threads) {
 }
 
 Result<> SquashfsWriter::begin_file(Inode& file) {
-    file.data = &data_.emplace_back(nullptr);
-    return check(::sqfs_block_processor_begin_file(processor_.get(), file.data, nullptr, 0));
+    if (begun_.size() == kPackAfter) VMETTE_CHECK_OK(pack_files());
+    Begun& begun = begun_.emplace_back(nullptr, &file);
+    return check(::sqfs_block_processor_begin_file(processor_.get(), &begun.raw, nullptr, 0));
+}
+
+const std::byte* SquashfsWriter::pack(const sqfs_inode_generic_t& raw) {
+    PackedHead head{raw.base.type, raw.payload_bytes_used};
+    std::size_t form = form_size(head.type);
+    auto* to = static_cast<std::byte*>(packed_.allocate(sizeof head + form + head.payload, 1));
+    std::memcpy(to, &head, sizeof head);
+    std::memcpy(to + sizeof head, &raw.data, form);
+    if (head.payload > 0) std::memcpy(to + sizeof head + form, raw.extra, head.payload);
+    return to;
+}
+
+/// Between two files only.
+Result<> SquashfsWriter::pack_files() {
+    VMETTE_CHECK_OK(check(::sqfs_block_processor_sync(processor_.get())));
+    for (Begun& one : begun_) {
+        if (one.file->links > 0) one.file->data = pack(*one.raw);
+        ::sqfs_free(one.raw);
+    }
+    begun_.clear();
+    return {};
 }
 
 Result<> SquashfsWriter::append(std::span<const std::byte> data) {
@@ -152,12 +211,11 @@ Result<> SquashfsWriter::write_leaf(Inode& inode) {
         VMETTE_CHECK_OK(check_made(raw.get()));
         return write_inode(inode, *raw);
     }
-    sqfs_inode_generic_t& raw = **inode.data;
-    if (inode.links > 1) {
-        VMETTE_CHECK_OK(check(::sqfs_inode_make_extended(&raw)));
-    }
-    if (raw.base.type == SQFS_INODE_EXT_FILE) raw.data.file_ext.nlink = inode.links;
-    return write_inode(inode, raw);
+    RawInode raw = unpack(inode.data);
+    VMETTE_CHECK_OK(check_made(raw.get()));
+    if (inode.links > 1) VMETTE_CHECK_OK(check(::sqfs_inode_make_extended(raw.get())));
+    if (raw->base.type == SQFS_INODE_EXT_FILE) raw->data.file_ext.nlink = inode.links;
+    return write_inode(inode, *raw);
 }
 
 /// A folder comes after all that is in it: its listing says where their inodes are.
@@ -166,8 +224,7 @@ Result<> SquashfsWriter::write_folder(Folder& folder) {
         if (!child->is_folder() && child->place == kUnwritten) VMETTE_CHECK_OK(write_leaf(*child));
     VMETTE_CHECK_OK(check(::sqfs_dir_writer_begin(folders_.get(), 0)));
     for (auto& [name, child] : folder.children)
-        // Names end with a zero byte (Tree::keep).
-        VMETTE_CHECK_OK(check(::sqfs_dir_writer_add_entry(folders_.get(), name.data(), child->number, child->place,
+        VMETTE_CHECK_OK(check(::sqfs_dir_writer_add_entry(folders_.get(), name.text, child->number, child->place,
                                                           static_cast<std::uint16_t>(child->mode))));
     VMETTE_CHECK_OK(check(::sqfs_dir_writer_end(folders_.get())));
     Inode& inode = *folder.self;
@@ -214,7 +271,10 @@ Result<> SquashfsWriter::write_tables(Tree& tree) {
 }
 
 Result<> SquashfsWriter::finish(Tree& tree) {
+    VMETTE_CHECK_OK(pack_files());
     VMETTE_CHECK_OK(check(::sqfs_block_processor_finish(processor_.get())));
+    // What it remembers of every fragment would stay beside the tables.
+    processor_.reset();
     VMETTE_CHECK_OK(write_tables(tree));
     super_.bytes_used = file_.get_size(&file_);
     VMETTE_CHECK_OK(file_.pad_to(SQFS_DEVBLK_SIZE));

@@ -5,13 +5,14 @@
 #include <sqfs/super.h>
 
 #include <cstdint>
-#include <deque>
 #include <memory>
+#include <memory_resource>
 #include <set>
 #include <span>
 #include <vector>
 
 #include "base/error.h"
+#include "rootfs/oci/settings.h"
 #include "rootfs/worker/output_file.h"
 #include "rootfs/worker/tar_reader.h"
 #include "rootfs/worker/tree.h"
@@ -30,7 +31,8 @@ using SquashfsObject = std::unique_ptr<T, SquashfsDestroy>;
 class SquashfsWriter final : public ContentSink {
 public:
     /// `file` is empty, and outlives the writer.
-    static Result<std::unique_ptr<SquashfsWriter>> create(OutputFile& file, unsigned threads);
+    static Result<std::unique_ptr<SquashfsWriter>> create(OutputFile& file, unsigned threads,
+                                                          oci::Compression compression);
     ~SquashfsWriter() override;
 
     Result<> begin_file(Inode& file) override;
@@ -42,10 +44,13 @@ public:
 
 private:
     explicit SquashfsWriter(OutputFile& file) : file_(file) {}
-    Result<> start(unsigned threads);
+    Result<> start(unsigned threads, oci::Compression compression);
+    Result<> start_compressor(oci::Compression compression);
     Result<> check(int result);
     Result<> check_made(const void* object);
     Result<> write_folder(Folder& folder);
+    Result<> pack_files();
+    const std::byte* pack(const sqfs_inode_generic_t& raw);
     Result<> write_inode(Inode& inode, sqfs_inode_generic_t& raw);
     Result<> write_leaf(Inode& inode);
     Result<> write_tables(Tree& tree);
@@ -61,9 +66,15 @@ private:
     SquashfsObject<sqfs_meta_writer_t> inodes_;
     SquashfsObject<sqfs_meta_writer_t> listings_;
     SquashfsObject<sqfs_dir_writer_t> folders_;
-    /// One for each file that was begun. The processor writes through their addresses until it has finished, also for
-    /// files that have left the tree meanwhile.
-    std::deque<sqfs_inode_generic_t*> data_;
+    struct Begun {
+        sqfs_inode_generic_t* raw = nullptr;
+        Inode* file = nullptr;
+    };
+    /// Files whose contents may still be on their way. The processor writes through the addresses of `raw` until it is
+    /// told to come to rest, also for files that have left the tree meanwhile.
+    std::vector<Begun> begun_;
+    /// The block lists of all others, without what libsquashfs needs to let them grow.
+    std::pmr::monotonic_buffer_resource packed_;
     SquashfsObject<sqfs_block_processor_t> processor_;
     std::set<std::uint32_t> owners_;
 };

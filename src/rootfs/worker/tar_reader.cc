@@ -9,6 +9,7 @@
 #include <limits>
 #include <optional>
 
+#include "base/digest.h"
 #include "base/units.h"
 
 namespace vmette::rootfs {
@@ -32,11 +33,11 @@ std::uint32_t encode_device(std::uint32_t major, std::uint32_t minor) {
 
 class TarReader {
 public:
-    TarReader(std::unique_ptr<ByteSource> source, const TarLimits& limits, Tree& tree, ContentSink& sink,
-              const std::function<void(std::uint64_t)>& progress)
-        : source_(std::move(source)), limits_(limits), tree_(tree), sink_(sink), progress_(progress) {}
+    TarReader(std::unique_ptr<ByteSource> source, const TarLimits& limits, TarTotals& totals, Tree& tree,
+              ContentSink& sink, const OnUnpacked& progress)
+        : source_(std::move(source)), limits_(limits), totals_(totals), tree_(tree), sink_(sink), progress_(progress) {}
 
-    Result<TarSummary> run();
+    Result<> run();
 
 private:
     static la_ssize_t feed(archive*, void* self, const void** data);
@@ -53,22 +54,21 @@ private:
 
     std::unique_ptr<ByteSource> source_;
     const TarLimits& limits_;
+    TarTotals& totals_;
     Tree& tree_;
     ContentSink& sink_;
-    const std::function<void(std::uint64_t)>& progress_;
+    const OnUnpacked& progress_;
     std::unique_ptr<archive, CloseArchive> reader_;
     std::optional<Error> source_error_;
     bool source_ended_ = false;
-    std::uint64_t streamed_ = 0;
-    std::size_t xattr_bytes_ = 0;
-    std::string name_;  ///< of the entry at hand
-    TarSummary summary_;
+    std::string name_;   ///< of the entry at hand
+    bool empty_ = true;  ///< no entry so far
 };
 
 la_ssize_t TarReader::feed(archive* reader, void* self, const void** data) {
     auto& me = *static_cast<TarReader*>(self);
     auto piece = me.source_->next();
-    if (piece && (me.streamed_ += piece->size()) > me.limits_.max_unpacked)
+    if (piece && (me.totals_.streamed += piece->size()) > me.limits_.max_unpacked)
         piece = fail(ErrorCode::bad_image, "unpacks to more than {}", human_size(me.limits_.max_unpacked));
     if (!piece) {
         me.source_error_ = piece.error();
@@ -84,8 +84,7 @@ la_ssize_t TarReader::feed(archive* reader, void* self, const void** data) {
 Failure TarReader::explain() {
     if (source_error_) return Failure(*source_error_);
     const char* text = ::archive_error_string(reader_.get());
-    if (summary_.entries == 0 && name_.empty())
-        return fail(ErrorCode::bad_image, "is not a tar archive (plain, or compressed with gzip, zstd or xz)");
+    if (empty_) return fail(ErrorCode::bad_image, "is not a tar archive (plain, or compressed with gzip, zstd or xz)");
     if (source_ended_) return fail(ErrorCode::bad_image, "is cut short in or after the entry {}", show_name(name_));
     return fail(ErrorCode::bad_image, "is damaged after the entry {} ({})", show_name(name_),
                 text != nullptr ? text : "no reason given");
@@ -100,10 +99,10 @@ Result<> TarReader::open() {
 }
 
 Result<> TarReader::count_contents(std::uint64_t bytes) {
-    summary_.unpacked += bytes;
-    if (summary_.unpacked > limits_.max_unpacked)
+    totals_.unpacked += bytes;
+    if (totals_.unpacked > limits_.max_unpacked)
         return fail(ErrorCode::bad_image, "unpacks to more than {}", human_size(limits_.max_unpacked));
-    progress_(summary_.unpacked);
+    progress_(totals_.unpacked);
     return {};
 }
 
@@ -151,8 +150,8 @@ Result<std::uint32_t> TarReader::xattrs(archive_entry* entry) {
         std::string_view key = name != nullptr ? name : "";
         // Squashfs has no others: POSIX ACLs ("system.") and what other systems write are left out.
         if (!key.starts_with("user.") && !key.starts_with("trusted.") && !key.starts_with("security.")) continue;
-        xattr_bytes_ += key.size() + size;
-        if (size > kMaxXattrValue || key.size() > kMaxXattrName || xattr_bytes_ > kMaxXattrBytes)
+        totals_.xattrs += key.size() + size;
+        if (size > kMaxXattrValue || key.size() > kMaxXattrName || totals_.xattrs > kMaxXattrBytes)
             return fail(ErrorCode::bad_image, "holds the entry {}, whose extended attributes are too large",
                         show_name(name_));
         found.emplace_back(key, std::string(static_cast<const char*>(value), size));
@@ -198,6 +197,8 @@ Result<> TarReader::take(archive_entry* entry) {
     const char* name = ::archive_entry_pathname(entry);
     if (name == nullptr || *name == 0) return fail(ErrorCode::bad_image, "holds an entry without a name");
     name_ = name;
+    VMETTE_TRY(bool marker, tree_.take_marker(name_));
+    if (marker) return {};
     if (const char* target = ::archive_entry_hardlink(entry)) return tree_.link(name_, target);
     VMETTE_TRY(Inode like, attributes(entry));
     const char* target = like.is_link() ? ::archive_entry_symlink(entry) : nullptr;
@@ -209,11 +210,13 @@ Result<> TarReader::take(archive_entry* entry) {
 /// libarchive takes the end of its input between two entries for the end of the archive. A whole archive ends with at
 /// least one block of zeros, which libarchive has then consumed beyond the place where it looked for a header.
 Result<> TarReader::check_end() {
-    la_int64_t looked_at = ::archive_read_header_position(reader_.get());
-    if (::archive_filter_bytes(reader_.get(), 0) < looked_at + static_cast<la_int64_t>(kTarBlock))
-        return fail(ErrorCode::bad_image, "is cut short: its end marker is missing after the entry {}",
-                    show_name(name_));
-    if (summary_.entries == 0) return fail(ErrorCode::bad_image, "is an archive without a single entry");
+    if (tree_.rules() == TreeRules::archive) {
+        la_int64_t looked_at = ::archive_read_header_position(reader_.get());
+        if (::archive_filter_bytes(reader_.get(), 0) < looked_at + static_cast<la_int64_t>(kTarBlock))
+            return fail(ErrorCode::bad_image, "is cut short: its end marker is missing after the entry {}",
+                        show_name(name_));
+        if (empty_) return fail(ErrorCode::bad_image, "is an archive without a single entry");
+    }
     // What follows the marker is not looked at, but the stream around it must be sound to its end.
     while (!source_ended_) {
         const void* ignored = nullptr;
@@ -222,7 +225,7 @@ Result<> TarReader::check_end() {
     return {};
 }
 
-Result<TarSummary> TarReader::run() {
+Result<> TarReader::run() {
     VMETTE_CHECK_OK(open());
     while (true) {
         archive_entry* entry = nullptr;
@@ -230,18 +233,43 @@ Result<TarSummary> TarReader::run() {
         if (result == ARCHIVE_EOF) break;
         // A warning is about a detail that could not be understood (an odd pax key); the entry itself is whole.
         if (result != ARCHIVE_OK && result != ARCHIVE_WARN) return explain();
-        ++summary_.entries;
+        ++totals_.entries;
+        empty_ = false;
         VMETTE_CHECK_OK(take(entry));
     }
-    VMETTE_CHECK_OK(check_end());
-    return summary_;
+    return check_end();
 }
+
+/// Hashes what passes through.
+class HashingSource final : public ByteSource {
+public:
+    HashingSource(std::unique_ptr<ByteSource> inner, Sha256& hash) : inner_(std::move(inner)), hash_(hash) {}
+    Result<std::span<const std::byte>> next() override {
+        VMETTE_TRY(auto piece, inner_->next());
+        hash_.update(piece);
+        return piece;
+    }
+
+private:
+    std::unique_ptr<ByteSource> inner_;
+    Sha256& hash_;
+};
 
 }  // namespace
 
-Result<TarSummary> read_tar(std::unique_ptr<ByteSource> archive, const TarLimits& limits, Tree& tree, ContentSink& sink,
-                            const std::function<void(std::uint64_t)>& progress) {
-    return TarReader(std::move(archive), limits, tree, sink, progress).run();
+Result<> read_tar(std::unique_ptr<ByteSource> archive, const TarLimits& limits, TarTotals& totals, Tree& tree,
+                  ContentSink& sink, const OnUnpacked& progress) {
+    return TarReader(std::move(archive), limits, totals, tree, sink, progress).run();
+}
+
+Result<std::string> read_layer(std::unique_ptr<ByteSource> blob, const TarLimits& limits, TarTotals& totals, Tree& tree,
+                               ContentSink& sink, const OnUnpacked& progress) {
+    tree.begin_layer();
+    VMETTE_TRY(auto archive, decompressed(std::move(blob)));
+    Sha256 hash;
+    VMETTE_CHECK_OK(
+        read_tar(std::make_unique<HashingSource>(std::move(archive), hash), limits, totals, tree, sink, progress));
+    return hash.hex();
 }
 
 }  // namespace vmette::rootfs

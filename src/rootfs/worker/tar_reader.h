@@ -30,17 +30,29 @@ public:
 };
 
 struct TarLimits {
-    std::uint64_t max_unpacked;  ///< bytes of the decompressed archive, and of all file contents with their holes
+    std::uint64_t max_unpacked;  ///< bytes of all decompressed archives, and of all file contents with their holes
 };
 
-struct TarSummary {
+/// Of all archives that make up one image: what the limits are about.
+struct TarTotals {
     std::uint64_t entries = 0;
+    std::uint64_t streamed = 0;  ///< bytes of the decompressed archives
     std::uint64_t unpacked = 0;  ///< bytes of file contents
+    std::uint64_t xattrs = 0;    ///< bytes of extended attributes
 };
 
-/// Reads `archive` to its very end. `progress` hears the bytes of contents so far, often. Errors: `bad_image` with a
-/// predicate for a message ("holds the entry …", "is cut short: …"), or the sink's own.
-Result<TarSummary> read_tar(std::unique_ptr<ByteSource> archive, const TarLimits& limits, Tree& tree, ContentSink& sink,
-                            const std::function<void(std::uint64_t)>& progress);
+/// Hears the bytes of contents so far, often.
+using OnUnpacked = std::function<void(std::uint64_t)>;
+
+/// Reads `archive` to its very end, and adds to `totals`. An archive ends with its marker and holds something; a layer
+/// (tree.rules()) need not: that it is whole is told by its digest. Errors: `bad_image` with a predicate for a message
+/// ("holds the entry …", "is cut short: …"), or the sink's own.
+Result<> read_tar(std::unique_ptr<ByteSource> archive, const TarLimits& limits, TarTotals& totals, Tree& tree,
+                  ContentSink& sink, const OnUnpacked& progress);
+
+/// The same of the next layer of an image, compressed or not, over those that the tree holds. Returns the SHA-256 of
+/// the decompressed layer, 64 digits.
+Result<std::string> read_layer(std::unique_ptr<ByteSource> blob, const TarLimits& limits, TarTotals& totals, Tree& tree,
+                               ContentSink& sink, const OnUnpacked& progress);
 
 }  // namespace vmette::rootfs

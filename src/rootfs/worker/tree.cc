@@ -41,9 +41,9 @@ Failure leaves(std::string_view entry, std::string_view link, std::string_view t
 
 std::string show_name(std::string_view name) { return fmt::format("\"{}\"", harmless_line(name, 200)); }
 
-Tree::Tree(std::uint64_t max_entries) : max_entries_(max_entries) {
+Tree::Tree(std::uint64_t max_entries, TreeRules rules) : max_entries_(max_entries), rules_(rules) {
     Inode& inode = inodes_.emplace_back();
-    inode.mode = S_IFDIR | 0755;
+    inode.mode = kImpliedMode;
     inode.links = 2;
     root_ = new_folder(inode, nullptr);
 }
@@ -53,15 +53,17 @@ Folder* Tree::new_folder(Inode& self, Folder* parent) {
     folder.self = &self;
     folder.parent = parent != nullptr ? parent : &folder;
     folder.depth = parent != nullptr ? parent->depth + 1 : 0;
+    folder.touched = layer_;
+    folder.cleared = layer_;
     self.folder = &folder;
     return &folder;
 }
 
-std::string_view Tree::keep(std::string_view text) {
+const char* Tree::keep(std::string_view text) {
     auto* copy = static_cast<char*>(memory_.allocate(text.size() + 1, 1));
     std::copy(text.begin(), text.end(), copy);
     copy[text.size()] = 0;
-    return {copy, text.size()};
+    return copy;
 }
 
 Result<> Tree::count_entry() {
@@ -72,18 +74,21 @@ Result<> Tree::count_entry() {
 Result<Folder*> Tree::make_folder(Folder& in, const std::string& name) {
     VMETTE_CHECK_OK(count_entry());
     Inode& inode = inodes_.emplace_back();
-    inode.mode = S_IFDIR | 0755;
+    inode.mode = kImpliedMode;
+    touch(in);
     attach(in, name, inode);
     return new_folder(inode, &in);
 }
 
-/// One step down by a name that is no symbolic link.
-Result<Folder*> Tree::descend(std::string_view entry, Folder& at, const std::string& name) {
+/// One step down by a name that is no symbolic link; null when nothing is there and nothing is to be made.
+Result<Folder*> Tree::descend(std::string_view entry, Folder& at, const std::string& name, Missing missing) {
     if (at.depth >= kMaxDepth)
         return fail(ErrorCode::bad_image, "holds the entry {}, which lies deeper than {} folders", show_name(entry),
                     kMaxDepth);
     auto child = at.children.find(name);
-    if (child == at.children.end()) return make_folder(at, name);
+    bool there = child != at.children.end();
+    if (missing == Missing::leave && (!there || !child->second->is_folder())) return nullptr;
+    if (!there) return make_folder(at, name);
     if (!child->second->is_folder())
         return fail(ErrorCode::bad_image, "holds the entry {}, but {} in its path is not a folder", show_name(entry),
                     show_name(name));
@@ -91,7 +96,7 @@ Result<Folder*> Tree::descend(std::string_view entry, Folder& at, const std::str
 }
 
 /// Walks all but the last component, through symbolic links as far as they stay inside.
-Result<Tree::Place> Tree::find_place(std::string_view entry, std::string_view path) {
+Result<Tree::Place> Tree::find_place(std::string_view entry, std::string_view path, Missing missing) {
     if (path.size() > kMaxPath)
         return fail(ErrorCode::bad_image, "holds the entry {}, whose path is longer than {} bytes", show_name(entry),
                     kMaxPath);
@@ -106,13 +111,14 @@ Result<Tree::Place> Tree::find_place(std::string_view entry, std::string_view pa
         std::string name = std::move(pending.back());
         pending.pop_back();
         if (name == "..") {
-            if (at == root_) return leaves(entry, link_name, link_target);
+            if (at == root_ && rules_ == TreeRules::archive) return leaves(entry, link_name, link_target);
             at = at->parent;
             continue;
         }
         auto child = at->children.find(name);
         if (child == at->children.end() || !child->second->is_link()) {
-            VMETTE_TRY(at, descend(entry, *at, name));
+            VMETTE_TRY(at, descend(entry, *at, name, missing));
+            if (at == nullptr) return Place{nullptr, {}};
             continue;
         }
         link_name = name;
@@ -120,7 +126,10 @@ Result<Tree::Place> Tree::find_place(std::string_view entry, std::string_view pa
         if (++links > kMaxLinks)
             return fail(ErrorCode::bad_image, "holds the entry {}, whose path goes through too many symbolic links",
                         show_name(entry));
-        if (link_target.starts_with('/')) return leaves(entry, link_name, link_target);
+        if (link_target.starts_with('/')) {
+            if (rules_ == TreeRules::archive) return leaves(entry, link_name, link_target);
+            at = root_;
+        }
         VMETTE_TRY(auto more, components(entry, link_target));
         pending.insert(pending.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
     }
@@ -128,7 +137,7 @@ Result<Tree::Place> Tree::find_place(std::string_view entry, std::string_view pa
 }
 
 void Tree::attach(Folder& in, const std::string& name, Inode& inode) {
-    in.children[keep(name)] = &inode;
+    in.children.emplace(Name{keep(name), static_cast<std::uint16_t>(name.size()), layer_}, &inode);
     if (inode.is_folder()) {
         inode.links = 2;
         ++in.self->links;
@@ -155,10 +164,13 @@ void Tree::unlink(Folder& in, const std::string& name) {
     }
 }
 
-namespace {
+/// That this layer has been here: in a folder's parents as well.
+void Tree::touch(Folder& folder) {
+    for (Folder* at = &folder; at->touched != layer_; at = at->parent) at->touched = layer_;
+}
 
-Result<> check_spelling(std::string_view path) {
-    if (path.starts_with('/'))
+Result<> Tree::check_spelling(std::string_view path) const {
+    if (path.starts_with('/') && rules_ == TreeRules::archive)
         return fail(ErrorCode::bad_image, "holds the entry {}, whose name is absolute", show_name(path));
     for (std::size_t start = 0; start <= path.size();) {
         std::size_t end = std::min(path.find('/', start), path.size());
@@ -169,8 +181,6 @@ Result<> check_spelling(std::string_view path) {
     return {};
 }
 
-}  // namespace
-
 Result<Inode*> Tree::put(std::string_view path, const Inode& like, std::string_view link_target) {
     VMETTE_CHECK_OK(count_entry());
     VMETTE_CHECK_OK(check_spelling(path));
@@ -178,9 +188,10 @@ Result<Inode*> Tree::put(std::string_view path, const Inode& like, std::string_v
     if (like.is_link() && (link_target.empty() || link_target.size() >= kMaxPath))
         return fail(ErrorCode::bad_image, "holds the symbolic link {} with a target of {} bytes", show_name(path),
                     link_target.size());
+    touch(*place.folder);
     Inode* old = place.folder->self;
+    auto found = place.folder->children.find(place.name);
     if (!place.name.empty()) {
-        auto found = place.folder->children.find(place.name);
         old = found != place.folder->children.end() ? found->second : nullptr;
     } else if (!like.is_folder()) {
         return fail(ErrorCode::bad_image, "holds the entry {}, which is to be its root but is not a folder",
@@ -192,6 +203,8 @@ Result<Inode*> Tree::put(std::string_view path, const Inode& like, std::string_v
         old->gid = like.gid;
         old->mtime = like.mtime;
         old->xattrs = like.xattrs;
+        if (!place.name.empty()) found->first.layer = layer_;
+        touch(*old->folder);
         return old;
     }
     if (place.folder->depth >= kMaxDepth)
@@ -200,7 +213,7 @@ Result<Inode*> Tree::put(std::string_view path, const Inode& like, std::string_v
     unlink(*place.folder, place.name);
     Inode& inode = inodes_.emplace_back(like);
     inode.links = 0;
-    if (like.is_link()) inode.target = keep(link_target).data();
+    if (like.is_link()) inode.target = keep(link_target);
     attach(*place.folder, place.name, inode);
     if (like.is_folder()) new_folder(inode, place.folder);
     return &inode;
@@ -209,7 +222,7 @@ Result<Inode*> Tree::put(std::string_view path, const Inode& like, std::string_v
 Result<> Tree::link(std::string_view path, std::string_view target) {
     VMETTE_CHECK_OK(count_entry());
     VMETTE_CHECK_OK(check_spelling(path));
-    if (target.starts_with('/') || !check_spelling(target))
+    if (!check_spelling(target))
         return fail(ErrorCode::bad_image, "holds the hard link {} to {}, which lies outside of it", show_name(path),
                     show_name(target));
     VMETTE_TRY(Place from, find_place(path, target));
@@ -225,8 +238,12 @@ Result<> Tree::link(std::string_view path, std::string_view target) {
     if (place.name.empty())
         return fail(ErrorCode::bad_image, "holds the entry {}, which is to be its root but is not a folder",
                     show_name(path));
+    touch(*place.folder);
     auto there = place.folder->children.find(place.name);
-    if (there != place.folder->children.end() && there->second == inode) return {};
+    if (there != place.folder->children.end() && there->second == inode) {
+        there->first.layer = layer_;
+        return {};
+    }
     unlink(*place.folder, place.name);
     // The target may have been beneath what the link replaced: then it has no name left and the link is its first.
     attach(*place.folder, place.name, *inode);
