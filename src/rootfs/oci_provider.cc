@@ -9,11 +9,14 @@ public:
     std::string_view name() const override { return "oci"; }
     std::string_view spellings() const override { return "NAME[:TAG], oci://REGISTRY/NAME[:TAG] (not available yet)"; }
     bool matches(const std::string&) const override { return true; }
-    Result<Resolved> resolve(const std::string& source, const Context&) const override {
+    Result<> check(const std::string& source) const override {
         return fail(ErrorCode::unsupported,
                     "images from registries (\"{}\") are not available yet; use a folder, squashfs+file://… "
                     "or tar+https://…",
                     harmless_line(source));
+    }
+    Result<Resolved> resolve(const std::string& source, const Context&) const override {
+        return Failure(check(source).error());
     }
 };
 
