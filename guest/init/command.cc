@@ -157,6 +157,16 @@ void Command::on_input_end() {
     write_stdin();
 }
 
+/// On a terminal the end of the input is a character, and whoever changes the terminal's mode before reading it (a
+/// shell with line editing) drops it. The end of a pipe stays for every read to come; so does this one.
+void Command::on_beat() {
+    constexpr int kBeatsBetween = 1000 / wire::kBeatMilliseconds;
+    if (!tty_ || !input_ended_ || !input_.empty() || state_ != State::running) return;
+    if (++beats_since_end_ % kBeatsBetween != 0) return;
+    input_ += '\x04';
+    write_stdin();
+}
+
 void Command::on_stdin_writable() { write_stdin(); }
 
 void Command::write_stdin() {

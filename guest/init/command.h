@@ -38,6 +38,8 @@ public:
     void on_child_ended(int status);
     /// The channel takes bulk data again.
     void on_room();
+    /// Some time has passed (wire::kBeatMilliseconds).
+    void on_beat();
 
 private:
     /// created → starting → running → draining (what it left in its pipes) → over.
@@ -86,6 +88,7 @@ private:
     std::size_t input_credit_ = wire::kInitialCredit;  ///< what the host may still send
     std::size_t input_granted_back_ = 0;               ///< taken, and not yet told to the host
     bool input_ended_ = false;
+    int beats_since_end_ = 0;  ///< of the input
     bool stdin_watched_ = false;
 
     On<Command, &Command::on_status> status_watcher_{*this};

@@ -64,6 +64,7 @@ void Session::on_beat() {
     std::uint64_t expirations = 0;
     [[maybe_unused]] ssize_t n = read(beat_.get(), &expirations, sizeof expirations);
     channel_.send_urgent(Type::beat, 0, {});
+    for (auto& command : commands_) command->on_beat();
     if (state_ == State::ready) machine_.group.end_if_starved(uptime_us());
     if (state_ == State::killing) sync_when_empty();
 }

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 
@@ -65,6 +66,17 @@ Result<> make_private_dir(const std::filesystem::path& path) {
     if (::stat(path.c_str(), &info) != 0) return fail_errno(path.string());
     if (!S_ISDIR(info.st_mode)) return fail(ErrorCode::io, "{} is not a folder", path.string());
     return {};
+}
+
+Result<> require_private(const std::filesystem::path& path) {
+    struct stat info{};
+    if (::stat(path.c_str(), &info) != 0) return fail_errno(path.string());
+    if (info.st_uid != ::geteuid())
+        return fail(ErrorCode::io, "{} belongs to another user (uid {}): what it holds cannot be trusted",
+                    path.string(), info.st_uid);
+    if ((info.st_mode & 022) == 0) return {};
+    return fail(ErrorCode::io, "{} can be written by other users (mode {:04o}): chmod go-w {}", path.string(),
+                info.st_mode & 07777, path.string());
 }
 
 Result<TempDir> TempDir::make(const std::filesystem::path& under) {

@@ -40,6 +40,8 @@ Result<Layout> layout_from_environment();
 
 /// mkdir -p with mode 0700 for what is made.
 Result<> make_private_dir(const std::filesystem::path& path);
+/// `io` unless the file or folder is the caller's own and only the caller may write it.
+Result<> require_private(const std::filesystem::path& path);
 
 /// A folder of our own under $TMPDIR (or `under`), removed with all it holds on destruction. Move-only.
 class TempDir {

@@ -54,6 +54,16 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
     return d[a.size()][b.size()];
 }
 
+/// Marks, embeddings, overrides and isolates of the bidirectional algorithm (U+061C, U+200E, U+200F, U+202A to U+202E,
+/// U+2066 to U+2069): they make a line look like another one. Source: Unicode Standard Annex 9.
+bool turns_direction(std::string_view character) {
+    if (character == "\xD8\x9C") return true;
+    if (character.size() != 3 || character[0] != '\xE2') return false;
+    auto second = static_cast<std::uint8_t>(character[1]), third = static_cast<std::uint8_t>(character[2]);
+    if (second == 0x80) return third == 0x8E || third == 0x8F || (third >= 0xAA && third <= 0xAE);
+    return second == 0x81 && third >= 0xA6 && third <= 0xA9;
+}
+
 std::string escape_controls(std::string_view text, std::string_view kept) {
     std::string out;
     out.reserve(text.size());
@@ -63,7 +73,7 @@ std::string escape_controls(std::string_view text, std::string_view kept) {
         bool c1 = length == 2 && lead == 0xC2 && static_cast<std::uint8_t>(text[1]) < 0xA0;
         bool c0 = length == 1 && (lead < 0x20 || lead == 0x7F) && kept.find(text[0]) == kept.npos;
         std::size_t step = std::max<std::size_t>(length, 1);
-        if (length == 0 || c0 || c1) {
+        if (length == 0 || c0 || c1 || turns_direction(text.substr(0, length))) {
             for (char c : text.substr(0, step)) out += fmt::format("\\x{:02x}", static_cast<std::uint8_t>(c));
         } else {
             out += text.substr(0, step);

@@ -94,6 +94,10 @@ Result<int> run_in_foreground(Context& context, const manifest::Sandbox& sandbox
     // run_sandbox refuses these too; here nothing has been made yet, not even the database.
     auto missing = manifest::not_available_yet(sandbox);
     if (!missing.empty()) return fail(ErrorCode::unsupported, "{}", fmt::join(missing, "; "));
+    for (const auto& secret : sandbox.secrets)
+        if (!environment_variable(secret.env))
+            return fail(ErrorCode::bad_input, "the secret {} comes from the variable {}, which is not set", secret.name,
+                        secret.env);
     VMETTE_TRY(const Layout* layout, context.layout());
     VMETTE_TRY(store::Store * store, context.swept_store());
     auto providers = rootfs::Registry::with_builtin();

@@ -3,8 +3,11 @@
 #include <pwd.h>
 #include <unistd.h>
 
+#include <memory>
+
 #include "base/text.h"
 #include "cli/toml_text.h"
+#include "rootfs/provider.h"
 
 namespace vmette::cli {
 namespace {
@@ -21,6 +24,8 @@ Result<manifest::LoadRequest> empty_request(Context& context) {
     manifest::LoadRequest request;
     request.environment = environment_variable;
     request.home = home_folder();
+    request.check_rootfs = [providers = std::make_shared<const rootfs::Registry>(rootfs::Registry::with_builtin())](
+                               const std::string& source) { return providers->check(source); };
     std::error_code ignored;
     request.set_folder = std::filesystem::current_path(ignored);
     request.forbidden_shares = {layout->state, layout->cache, layout->config, layout->runtime};

@@ -48,6 +48,8 @@ struct LoadRequest {
     std::function<std::optional<std::string>(const std::string&)> environment;  ///< for ${NAME}
     std::filesystem::path home;                                                 ///< for ~/
     std::vector<std::filesystem::path> forbidden_shares;  ///< state, cache, config and runtime folders
+    /// Whether a rootfs source can be meant as it stands; asked only when the host is checked. May be empty.
+    std::function<Result<>(const std::string&)> check_rootfs;
     bool check_host = true;  ///< also check what the manifest names on this host (shares, disks, stdin files exist)
 };
 

@@ -58,7 +58,13 @@ std::string absolute_source(const Value& value, Loading& loading) {
 void read_rootfs(const Value& root, Loading& loading, Sandbox& sandbox) {
     const Value* rootfs = get(root, "rootfs");
     const Value* source = rootfs != nullptr ? get(*rootfs, "source") : nullptr;
-    if (source != nullptr) sandbox.rootfs.source = absolute_source(*source, loading);
+    if (source != nullptr) {
+        sandbox.rootfs.source = absolute_source(*source, loading);
+        const auto& check = loading.request.check_rootfs;
+        if (loading.request.check_host && check)
+            if (auto good = check(sandbox.rootfs.source); !good)
+                loading.report.add(source->place, "{}", good.error().message);
+    }
     bool missing = root.find("rootfs") == nullptr || (rootfs != nullptr && rootfs->find("source") == nullptr);
     if (missing)
         loading.report.add(rootfs != nullptr ? rootfs->place : whole_manifest(loading),

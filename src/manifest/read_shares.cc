@@ -20,20 +20,24 @@ std::string make_tag(const fs::path& host, const std::set<std::string>& taken) {
     return tag;
 }
 
+/// The real path as far as it is there, without a slash at its end.
+fs::path real_path(const fs::path& path, const Loading& loading) {
+    std::error_code error;
+    fs::path real = loading.request.check_host ? fs::weakly_canonical(path, error) : path.lexically_normal();
+    if (error) real = path.lexically_normal();
+    return real.has_filename() ? real : real.parent_path();
+}
+
 /// Folders that hold vmette's own state, in any direction: a guest that writes there could change its own history.
-void refuse_own_folders(const Share& share, const std::string& what, Place place, Loading& loading) {
-    if (share.host == "/")
-        return loading.report.add(place, "{}: the whole file system of the host cannot be shared", what);
+void refuse_own_folders(const fs::path& host, const std::string& what, Place place, Loading& loading) {
+    if (host == "/") return loading.report.add(place, "{}: the whole file system of the host cannot be shared", what);
     for (const fs::path& folder : loading.request.forbidden_shares) {
         if (folder.empty()) continue;
-        std::error_code error;
-        fs::path own = loading.request.check_host ? fs::weakly_canonical(folder, error) : folder.lexically_normal();
-        if (error) own = folder.lexically_normal();
-        if (!own.has_filename()) own = own.parent_path();
-        bool inside = is_within(share.host, own);
-        if (!inside && !is_within(own, share.host)) continue;
+        fs::path own = real_path(folder, loading);
+        bool inside = is_within(host, own);
+        if (!inside && !is_within(own, host)) continue;
         return loading.report.add(place, "{}: {} {} vmette's own folder {}, which cannot be shared", what,
-                                  share.host.native(), inside ? "lies in" : "holds", own.native());
+                                  host.native(), inside ? "lies in" : "holds", own.native());
     }
 }
 
@@ -60,7 +64,7 @@ fs::path read_host(const Value& table, const std::string& what, Loading& loading
         }
         share.host = *real;
     }
-    refuse_own_folders(share, what, host->place, loading);
+    refuse_own_folders(share.host, what, host->place, loading);
     return path->full;
 }
 
@@ -107,6 +111,7 @@ void read_disks(const Value& root, Loading& loading, Sandbox& sandbox) {
             if (auto resolved = host_path(path->text, path->place, loading)) {
                 disk.path = resolved->full;
                 expect_on_host(disk.path, Expect::disk, what + ".path", path->place, loading);
+                refuse_own_folders(real_path(disk.path, loading), what, path->place, loading);
             }
         } else if (table.find("path") == nullptr) {
             loading.report.add(table.place, "{}.path is missing: a disk image", what);

@@ -116,6 +116,9 @@ public:
     virtual std::string_view spellings() const = 0;
     /// Whether this source is meant for it, by its spelling (a bare name may look at the disk).
     virtual bool matches(const std::string& source) const = 0;
+    /// What resolve() would refuse at once: a wrong spelling, a local file or folder that is not there. Never slow;
+    /// does not look at the network.
+    virtual Result<> check(const std::string& /*source*/) const { return {}; }
     /// Errors: bad_input (spelling), offline, network, io, no_space, bad_image, cancelled. Nothing half-made stays.
     virtual Result<Resolved> resolve(const std::string& source, const Context& context) const = 0;
 };
@@ -130,6 +133,8 @@ public:
     const std::vector<std::unique_ptr<Provider>>& providers() const { return providers_; }
     /// The provider that takes it; never null with the built-in ones.
     const Provider* find(const std::string& source) const;
+    /// Whether a provider takes it, and what that one's check() says.
+    Result<> check(const std::string& source) const;
     Result<Resolved> resolve(const std::string& source, const Context& context) const;
 
 private:

@@ -21,12 +21,17 @@ const Provider* Registry::find(const std::string& source) const {
     return nullptr;
 }
 
-Result<Resolved> Registry::resolve(const std::string& source, const Context& context) const {
+Result<> Registry::check(const std::string& source) const {
     if (source.empty()) return fail(ErrorCode::bad_input, "the rootfs source is empty");
     if (source.find('\0') != source.npos) return fail(ErrorCode::bad_input, "the rootfs source holds a NUL byte");
     const Provider* provider = find(source);
     if (provider == nullptr) return fail(ErrorCode::bad_input, "no provider takes the rootfs source {}", source);
-    return provider->resolve(source, context);
+    return provider->check(source);
+}
+
+Result<Resolved> Registry::resolve(const std::string& source, const Context& context) const {
+    VMETTE_CHECK_OK(check(source));
+    return find(source)->resolve(source, context);
 }
 
 }  // namespace vmette::rootfs

@@ -83,4 +83,12 @@ Result<UrlSource> parse_url_source(const std::string& source, std::string_view k
     return out;
 }
 
+Result<> check_url_source(const std::string& source, std::string_view kind) {
+    VMETTE_TRY(UrlSource parsed, parse_url_source(source, kind));
+    std::error_code error;
+    if (parsed.is_file() && parsed.sha256.empty() && !std::filesystem::exists(parsed.file, error) && !error)
+        return fail(ErrorCode::not_found, "the file {} does not exist", harmless_line(parsed.file.string()));
+    return {};
+}
+
 }  // namespace vmette::rootfs

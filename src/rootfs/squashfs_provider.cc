@@ -42,6 +42,8 @@ Result<Built> copy_squashfs(const Input& input, const Context& context) {
     VMETTE_TRY(StagedImage image, StagedImage::create(context.layout));
     struct stat info{};
     if (::fstat(input.fd.get(), &info) != 0) return fail_errno(input.name);
+    if (static_cast<std::uint64_t>(info.st_size) > context.limits.max_unpacked)
+        return fail(ErrorCode::bad_image, "{} is larger than {}", input.name, human_size(context.limits.max_unpacked));
     bool cloned = ::ioctl(image.fd(), FICLONE, input.fd.get()) == 0;
     int source = cloned ? image.fd() : input.fd.get();
     VMETTE_TRY(std::string content,
@@ -57,6 +59,7 @@ public:
         return "squashfs+file:///path, squashfs+http://…, squashfs+https://… (#sha256=… to pin it)";
     }
     bool matches(const std::string& source) const override { return source.starts_with("squashfs+"); }
+    Result<> check(const std::string& source) const override { return check_url_source(source, name()); }
     Result<Resolved> resolve(const std::string& source, const Context& context) const override {
         VMETTE_TRY(UrlSource parsed, parse_url_source(source, name()));
         return resolve_cached(parsed, name(), context, copy_squashfs);

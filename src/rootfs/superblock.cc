@@ -74,6 +74,11 @@ Result<> check_superblock(int fd, const std::string& name) {
         return fail(ErrorCode::bad_image,
                     "{} is a squashfs image with a compression (number {}) that Linux does not read", name,
                     super.compression());
+    // Padding to whole blocks is usual; more is a file that is not what it says, and would fill the cache.
+    constexpr std::uint64_t kPadding = 1 << 20;
+    if (static_cast<std::uint64_t>(info.st_size) > super.bytes_used() + kPadding)
+        return fail(ErrorCode::bad_image, "{} is a squashfs image of {} bytes with {} more behind its end", name,
+                    super.bytes_used(), static_cast<std::uint64_t>(info.st_size) - super.bytes_used());
     if (super.bytes_used() > static_cast<std::uint64_t>(info.st_size))
         return fail(ErrorCode::bad_image, "{} is a squashfs image that is cut short: {} bytes of {}", name,
                     info.st_size, super.bytes_used());

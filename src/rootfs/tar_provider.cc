@@ -12,6 +12,7 @@ public:
         return "tar+file:///path, tar+http://…, tar+https://… (plain, gzip, zstd or xz; #sha256=… to pin it)";
     }
     bool matches(const std::string& source) const override { return source.starts_with("tar+"); }
+    Result<> check(const std::string& source) const override { return check_url_source(source, name()); }
     Result<Resolved> resolve(const std::string& source, const Context& context) const override {
         VMETTE_TRY(UrlSource parsed, parse_url_source(source, name()));
         return resolve_cached(parsed, name(), context, build_from_tar);

@@ -4,7 +4,9 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
+#include <limits>
 
 #include <asio/post.hpp>
 
@@ -84,7 +86,8 @@ Ending MachineRun::run() {
 Result<> MachineRun::open_logs() {
     const auto& stdin_source = around_.sandbox.stdin_source;
     if (stdin_source.mode == manifest::StdinMode::file) {
-        VMETTE_TRY(stdin_file_, open_file(stdin_source.file, O_RDONLY));
+        // Not to wait for a writer: a FIFO without one is empty.
+        VMETTE_TRY(stdin_file_, open_file(stdin_source.file, O_RDONLY | O_NONBLOCK));
     }
     if (!around_.options.keep_logs) return {};
     std::uint64_t limit = around_.sandbox.limits.output;
@@ -259,11 +262,13 @@ void MachineRun::on_guest_failure(const vm::GuestFailure& failure) {
 }
 
 void MachineRun::on_finished(const vm::GuestUsage& usage) {
-    record_.usage.cpu_ms = usage.cpu_us / 1000;
-    record_.usage.peak_memory_bytes = usage.peak_memory_bytes;
-    record_.usage.scratch_bytes = usage.scratch_bytes;
-    record_.usage.net_rx_bytes = usage.net_rx_bytes;
-    record_.usage.net_tx_bytes = usage.net_tx_bytes;
+    // The guest may claim anything: no more than the machine has, and nothing that a database would turn negative.
+    constexpr auto kMost = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+    record_.usage.cpu_ms = std::min(usage.cpu_us, kMost) / 1000;
+    record_.usage.peak_memory_bytes = std::min(usage.peak_memory_bytes, around_.sandbox.limits.memory);
+    record_.usage.scratch_bytes = std::min(usage.scratch_bytes, std::max(spec_.scratch_bytes, spec_.memory_bytes));
+    record_.usage.net_rx_bytes = std::min(usage.net_rx_bytes, kMost);
+    record_.usage.net_tx_bytes = std::min(usage.net_tx_bytes, kMost);
     for (const auto& warning : usage.warnings) {
         around_.observer.on_warning(warning);
         note(warning);

@@ -37,6 +37,11 @@ Result<> require_file(const std::filesystem::path& path, Database::Mode mode) {
         if (::stat(path.c_str(), &info) != 0) return fail_errno("open the history " + path.string());
     }
     if (!S_ISREG(info.st_mode)) return fail(ErrorCode::io, "the history {} is not a file", path.string());
+    // Its rows say what may be removed and killed: they must be this user's own words.
+    if (writes) {
+        VMETTE_CHECK_OK(require_private(path));
+        if (path.has_parent_path()) VMETTE_CHECK_OK(require_private(path.parent_path()));
+    }
     if (::faccessat(AT_FDCWD, path.c_str(), writes ? R_OK | W_OK : R_OK, AT_EACCESS) != 0)
         return fail_errno("open the history " + path.string());
     return {};

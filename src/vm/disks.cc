@@ -58,6 +58,20 @@ Result<Fd> open_checked(const std::filesystem::path& path, bool read_only, struc
     return fd;
 }
 
+/// A guest may write what it likes to the start of a raw disk. Were qcow2 told by its magic alone, it would choose its
+/// disk's format, size and backing file for the next run: the name says what it is, and the magic must agree.
+Result<> check_name_and_magic(const std::filesystem::path& path, bool magic) {
+    bool named = path.extension() == ".qcow2";
+    if (magic && !named)
+        return fail(
+            ErrorCode::bad_input,
+            "the disk {} begins like a qcow2 image, which a guest may have written there; if it is one, name it "
+            "*.qcow2",
+            path.string());
+    if (named && !magic) return fail(ErrorCode::bad_input, "the disk {} is no qcow2 image", path.string());
+    return {};
+}
+
 }  // namespace
 
 std::string_view to_string(DiskFormat format) { return format == DiskFormat::qcow2 ? "qcow2" : "raw"; }
@@ -73,6 +87,7 @@ Result<OpenDisk> open_disk(const std::filesystem::path& path, bool read_only) {
     }
     VMETTE_TRY(disk.bytes, size_of(disk.fd.get(), status, name));
     VMETTE_TRY(auto head, read_head(disk.fd.get(), 4, name));
+    VMETTE_CHECK_OK(check_name_and_magic(path, is_qcow2(head)));
     if (is_qcow2(head)) {
         disk.format = DiskFormat::qcow2;
         VMETTE_TRY(head, read_head(disk.fd.get(), kQcow2HeadBytes, name));

@@ -176,6 +176,10 @@ Result<> GuestProtocol::dispatch(const wire::Header& header, std::string_view pa
             return take_output(Stream::err, payload);
         case Type::exited: {
             VMETTE_TRY(auto message, decoded<wire::Exited>(header.type, payload));
+            // As of wait(2): what the kernel cannot have said is not recorded.
+            if (message.signaled ? message.code < 1 || message.code > 64 : message.code > 255)
+                return fail(ErrorCode::protocol, "the guest told of an end that no command can have ({} {})",
+                            message.signaled ? "signal" : "exit code", message.code);
             phase_ = Phase::exited;
             events_.exited(message);
             return {};

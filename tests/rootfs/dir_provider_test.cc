@@ -55,7 +55,7 @@ TEST_F(DirProviderTest, WhatIsNoFolderIsRefused) {
     auto file = write("r.tar", "x");
     auto canonical = std::filesystem::canonical(file).string();
     EXPECT_EQ(error_of(file.string()), "bad-input: the rootfs " + file.string() +
-                                           " is not a folder; name an archive as tar+file://" + canonical);
+                                           " is not a folder; name the file as tar+file://" + canonical);
 }
 
 TEST_F(DirProviderTest, HostRootAndOwnFoldersAreRefused) {

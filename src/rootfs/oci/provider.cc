@@ -8,6 +8,8 @@
 #include "rootfs/builtin.h"
 #include "rootfs/image_cache.h"
 #include "rootfs/oci/credentials.h"
+#include "rootfs/oci/local_image.h"
+#include "rootfs/oci/local_source.h"
 #include "rootfs/oci/manifest.h"
 #include "rootfs/oci/merge.h"
 #include "rootfs/oci/pull.h"
@@ -23,6 +25,45 @@ std::string lock_name(std::string_view kind, std::string_view what) {
     return fmt::format("{}-{}", kind, sha256_hex(what));
 }
 
+/// A URL that no provider takes is no name of an image: said with what was probably meant.
+Result<> check_scheme(std::string_view source) {
+    auto scheme = source.find("://");
+    if (scheme == source.npos || source.starts_with("oci://")) return {};
+    std::string_view known =
+        source.starts_with("file://") || source.starts_with("http") ? source.substr(0, scheme) : "";
+    if (!known.empty())
+        return fail(ErrorCode::bad_input, "{}: say what it is: tar+{}://… or squashfs+{}://…", harmless_line(source),
+                    known, known);
+    return fail(ErrorCode::bad_input, "{}: no provider takes {}://; vmette image providers lists what there is",
+                harmless_line(source), harmless_line(source.substr(0, scheme)));
+}
+
+Resolved make_resolved(const std::string& source, OpenImage image, ImageConfig config) {
+    Resolved out;
+    out.path = std::move(image.path);
+    out.image = std::move(image.fd);
+    out.digest = std::move(image.digest);
+    out.bytes = image.bytes;
+    out.provider = kProvider;
+    out.source = source;
+    out.config = std::move(config);
+    return out;
+}
+
+/// Records that `name` is this image now. `source` is how it was asked for.
+Result<Resolved> remember(const std::string& source, OpenImage image, const Documents& documents,
+                          const std::string& name, const Context& context) {
+    ImageRecord record{.digest = image.digest,
+                       .source = name,
+                       .provider = std::string(kProvider),
+                       .content_digest = documents.manifest_digest,
+                       .validator = documents.top_digest,
+                       .bytes = image.bytes,
+                       .config = encode_image_config(documents.image.config)};
+    VMETTE_CHECK_OK(context.index.add(record));
+    return make_resolved(source, std::move(image), documents.image.config);
+}
+
 /// One reference on its way to an image.
 class RemoteImage {
 public:
@@ -36,8 +77,6 @@ private:
     std::optional<Resolved> open_record(const std::optional<ImageRecord>& record);
     Result<Resolved> ask_registry(const std::optional<ImageRecord>& known);
     Result<Resolved> merge(Pulled& pulled);
-    Result<Resolved> remember(OpenImage image, const Documents& documents);
-    Resolved resolved(OpenImage image, ImageConfig config) const;
 
     const std::string& source_;
     const Reference& reference_;
@@ -47,23 +86,11 @@ private:
     std::optional<OpenImage> same_manifest_;
 };
 
-Resolved RemoteImage::resolved(OpenImage image, ImageConfig config) const {
-    Resolved out;
-    out.path = std::move(image.path);
-    out.image = std::move(image.fd);
-    out.digest = std::move(image.digest);
-    out.bytes = image.bytes;
-    out.provider = kProvider;
-    out.source = source_;
-    out.config = std::move(config);
-    return out;
-}
-
 std::optional<Resolved> RemoteImage::open_record(const std::optional<ImageRecord>& record) {
     if (!record) return std::nullopt;
     auto image = open_image(context_.layout, record->digest, record->bytes);
     auto config = decode_image_config(record->config);
-    if (image && config) return resolved(*std::move(image), *std::move(config));
+    if (image && config) return make_resolved(source_, *std::move(image), *std::move(config));
     log(LogLevel::info, "the image of {} is to be made again", name_);
     (void)context_.index.remove(record->digest);
     return std::nullopt;
@@ -125,7 +152,7 @@ Result<Resolved> RemoteImage::ask_registry(const std::optional<ImageRecord>& kno
         }
         return Failure(name_full_cache(pulled.error(), fmt::format("{} was fetched", name_)));
     }
-    if (same_manifest_) return remember(*std::move(same_manifest_), pulled->documents);
+    if (same_manifest_) return remember(source_, *std::move(same_manifest_), pulled->documents, name_, context_);
     return merge(*pulled);
 }
 
@@ -145,29 +172,67 @@ Result<Resolved> RemoteImage::merge(Pulled& pulled) {
     if (!staged) return Failure(name_full_cache(staged.error(), fmt::format("an image was made of {}", name_)));
     auto image = std::move(*staged).publish(context_.layout);
     if (!image) return Failure(name_full_cache(image.error(), fmt::format("an image was made of {}", name_)));
-    return remember(*std::move(image), pulled.documents);
+    return remember(source_, *std::move(image), pulled.documents, name_, context_);
 }
 
-Result<Resolved> RemoteImage::remember(OpenImage image, const Documents& documents) {
-    ImageRecord record{.digest = image.digest,
-                       .source = name_,
-                       .provider = std::string(kProvider),
-                       .content_digest = documents.manifest_digest,
-                       .validator = documents.top_digest,
-                       .bytes = image.bytes,
-                       .config = encode_image_config(documents.image.config)};
-    VMETTE_CHECK_OK(context_.index.add(record));
-    return resolved(std::move(image), documents.image.config);
-}
+/// An image that lies on this machine. Its documents are small and are read each time; its layers only when no image
+/// was made of them yet.
+class LocalFile {
+public:
+    LocalFile(const std::string& source, const Context& context) : source_(source), context_(context) {}
+
+    Result<Resolved> run() {
+        VMETTE_TRY(auto parsed, parse_local_source(source_));
+        VMETTE_TRY(auto local, open_local_image(parsed, this_platform(), context_));
+        if (auto ready = ready_image(local.documents)) return *std::move(ready);
+        VMETTE_TRY(Fd lock, take_lock(context_.layout, lock_name("manifest", local.documents.manifest_digest),
+                                      context_.cancelled));
+        if (auto ready = ready_image(local.documents)) return *std::move(ready);
+        auto staged = merge_layers(source_, local.layers, context_.settings.compression, context_);
+        std::string doing = fmt::format("an image was made of {}", source_);
+        if (!staged) return Failure(name_full_cache(staged.error(), doing));
+        auto image = std::move(*staged).publish(context_.layout);
+        if (!image) return Failure(name_full_cache(image.error(), doing));
+        return remember(source_, *std::move(image), local.documents, source_, context_);
+    }
+
+private:
+    std::optional<Resolved> ready_image(const Documents& documents) {
+        auto record = context_.index.find_content(documents.manifest_digest);
+        if (!record) return std::nullopt;
+        auto image = open_image(context_.layout, record->digest, record->bytes);
+        if (!image) {
+            (void)context_.index.remove(record->digest);
+            return std::nullopt;
+        }
+        auto root = remember(source_, *std::move(image), documents, source_, context_);
+        if (!root) return std::nullopt;
+        return *std::move(root);
+    }
+
+    const std::string& source_;
+    const Context& context_;
+};
 
 class OciProvider final : public Provider {
 public:
     std::string_view name() const override { return kProvider; }
     std::string_view spellings() const override {
-        return "NAME[:TAG][@sha256:…], HOST[:PORT]/NAME…, each also after oci://";
+        return "NAME[:TAG][@sha256:…], HOST[:PORT]/NAME…, each also after oci://; oci-layout:DIR[:TAG], "
+               "docker-archive:FILE[:TAG]";
     }
     bool matches(const std::string&) const override { return true; }
+    Result<> check(const std::string& source) const override {
+        if (is_local_source(source)) {
+            VMETTE_CHECK_OK(parse_local_source(source));
+        } else {
+            VMETTE_CHECK_OK(check_scheme(source));
+            VMETTE_CHECK_OK(parse_reference(source));
+        }
+        return {};
+    }
     Result<Resolved> resolve(const std::string& source, const Context& context) const override {
+        if (is_local_source(source)) return LocalFile(source, context).run();
         VMETTE_TRY(Reference reference, parse_reference(source));
         return RemoteImage(source, reference, context).run();
     }
