@@ -131,7 +131,9 @@ TEST_F(ManifestTest, StarterManifestIsValid) {
     auto made = home_.run({"init", "mine.toml"});
     EXPECT_EQ(made.code, 0) << made.err;
     EXPECT_EQ(made.out, "");
-    EXPECT_EQ(made.err, "vmette: wrote mine.toml; try `vmette up mine.toml`\n");
+    EXPECT_EQ(made.err,
+              "vmette: wrote mine.toml; check it with `vmette validate mine.toml`, then run it with `vmette up "
+              "mine.toml`\n");
     auto checked = home_.run({"validate", "mine.toml"});
     EXPECT_EQ(checked.code, 0) << checked.err;
 
