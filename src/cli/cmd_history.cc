@@ -103,7 +103,8 @@ public:
         arguments.option("--grep", "TEXT", grep_, "in what the command wrote (not available yet)");
         arguments.option("--where", "EXPR", where_, "a condition (not available yet)");
         arguments.option("--limit", "N", limit_, "at most so many (default 50; 0: all)");
-        arguments.option("--sort", "KEY,...", sort_, "created, duration, peak_memory, boot, name, exit_code");
+        arguments.option("--sort", "KEY,...", sort_, "created, duration, peak_memory, boot, name, exit_code")
+            .choices = {kSortKeys.begin(), kSortKeys.end()};
         arguments.flag("--json", json_, "print one array of documents");
         arguments.flag("--jsonl", jsonl_, "print one document a line");
     }

@@ -83,7 +83,7 @@ int refuse_unknown(Console& console, const std::string& parent, const std::strin
     auto nearest = nearest_name(word, candidates);
     console.error(fmt::format("unknown verb '{}{}{}'{}", parent, parent.empty() ? "" : " ", word,
                               nearest ? fmt::format(" (did you mean {}?)", *nearest) : ""));
-    console.note("`vmette --help` lists the verbs");
+    console.note(fmt::format("`vmette {}--help` lists the verbs", parent.empty() ? "" : parent + " "));
     return scheduler::kExitUsage;
 }
 
@@ -109,6 +109,17 @@ struct CommonFlags {
     }
 };
 
+bool asks_for_help(const std::vector<std::string>& words) {
+    return std::any_of(words.begin(), words.end(), [](const auto& word) { return word == "--help" || word == "-h"; });
+}
+
+/// Text that was asked for.
+int show(Console& console, const std::string& text) {
+    auto written = console.write(text);
+    if (!written) console.error(written.error().text());
+    return written ? 0 : 1;
+}
+
 int usage_error(Console& console, const Verb& verb, const Error& error) {
     console.error(fmt::format("vmette {}: {}", verb.name, error.text()));
     console.note(fmt::format("`vmette {} --help` shows how it is used", verb.name));
@@ -124,11 +135,7 @@ int run_verb(const Verb& verb, const std::vector<std::string>& words, Console& c
     auto parsed = arguments.parse(words);
     if (!parsed) return usage_error(console, verb, parsed.error());
     common.apply(console);
-    if (*parsed == Arguments::Parsed::help) {
-        auto written = console.write(render_help(verb, arguments));
-        if (!written) console.error(written.error().text());
-        return written ? 0 : 1;
-    }
+    if (*parsed == Arguments::Parsed::help) return show(console, render_help(verb, arguments));
     Context context(console, clock);
     auto code = command->run(context);
     if (code) return *code;
@@ -138,12 +145,7 @@ int run_verb(const Verb& verb, const std::vector<std::string>& words, Console& c
 }
 
 int show_overview(Console& console, const std::vector<std::string>& flags) {
-    auto given = [&](std::string_view name) { return std::find(flags.begin(), flags.end(), name) != flags.end(); };
-    if (given("--help") || given("-h")) {
-        auto written = console.write(render_overview());
-        if (!written) console.error(written.error().text());
-        return written ? 0 : 1;
-    }
+    if (asks_for_help(flags)) return show(console, render_overview());
     if (flags.empty())
         console.write_err(render_overview());
     else
@@ -156,13 +158,9 @@ int show_overview(Console& console, const std::vector<std::string>& flags) {
 int run_cli(const std::vector<std::string>& words, Console& console, const Clock& clock) {
     auto parts = split(words);
     if (!parts) {
-        if (words == std::vector<std::string>{"--version"}) return run_verb(kVersionVerb, {}, console, clock);
+        if (words.size() == 1 && (words[0] == "--version" || words[0] == "-V"))
+            return run_verb(kVersionVerb, {}, console, clock);
         return show_overview(console, words);
-    }
-    if (parts->first == "help") {
-        auto topic = parts->rest_after_one;
-        topic.push_back("--help");
-        return run_cli(topic, console, clock);
     }
     std::string two = parts->first + " " + parts->second;
     if (is_unavailable(two)) return refuse_unavailable(console, two);
@@ -177,6 +175,7 @@ int run_cli(const std::vector<std::string>& words, Console& console, const Clock
         return is_unavailable(fmt::format("{} {}", parts->first, name));
     });
     if (all_unavailable) return refuse_unavailable(console, parts->first);
+    if (parts->second.empty() && asks_for_help(parts->rest_after_one)) return show(console, render_group(parts->first));
     return refuse_unknown(console, parts->first, parts->second);
 }
 

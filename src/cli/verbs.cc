@@ -6,9 +6,19 @@ std::span<const Verb* const> all_verbs() {
     static constexpr const Verb* kVerbs[] = {
         &kUpVerb,      &kRunVerb,         &kValidateVerb,    &kPlanVerb,    &kInitVerb,           &kSchemaVerb,
         &kHistoryVerb, &kHistoryShowVerb, &kHistoryLogsVerb, &kImageLsVerb, &kImageProvidersVerb, &kGcVerb,
-        &kDoctorVerb,  &kVersionVerb,     &kCompletionVerb,  &kManVerb,
+        &kDoctorVerb,  &kVersionVerb,     &kCompletionVerb,  &kManVerb,     &kHelpVerb,
     };
     return kVerbs;
+}
+
+std::vector<const Verb*> verbs_below(std::string_view parent) {
+    std::vector<const Verb*> result;
+    for (const Verb* verb : all_verbs()) {
+        std::string_view name = verb->name;
+        if (name.size() > parent.size() && name.starts_with(parent) && name[parent.size()] == ' ')
+            result.push_back(verb);
+    }
+    return result;
 }
 
 std::span<const std::string_view> unavailable_verbs() {
