@@ -104,7 +104,15 @@ struct CommonFlags {
         if (color == "always") console.set_color(ColorMode::always);
         if (color == "never") console.set_color(ColorMode::never);
         console.set_quiet(quiet);
-        if (auto level = environment_variable("VMETTE_LOG")) set_log_level(parse_log_level(*level));
+    }
+
+    /// Only for a verb that does something: help says nothing about itself.
+    void apply_log_level(Console& console) const {
+        if (auto name = environment_variable("VMETTE_LOG"); name && !name->empty()) {
+            auto level = parse_log_level(*name);
+            if (level) set_log_level(*level);
+            if (!level) console.warning(fmt::format("VMETTE_LOG={}: it takes off, warn, info or debug", *name));
+        }
         if (verbose > 0) set_log_level(verbose == 1 ? LogLevel::info : LogLevel::debug);
     }
 };
@@ -136,6 +144,7 @@ int run_verb(const Verb& verb, const std::vector<std::string>& words, Console& c
     if (!parsed) return usage_error(console, verb, parsed.error());
     common.apply(console);
     if (*parsed == Arguments::Parsed::help) return show(console, render_help(verb, arguments));
+    common.apply_log_level(console);
     Context context(console, clock);
     auto code = command->run(context);
     if (code) return *code;

@@ -147,6 +147,21 @@ TEST(UsageTest, FlagsMayStandBeforeTheVerb) {
     EXPECT_THAT(lonely.err, StartsWith("vmette: error: a verb is missing"));
 }
 
+TEST(UsageTest, UnknownLogLevelIsWarnedOf) {
+    VmetteHome home;
+    home.set_environment("VMETTE_LOG", "bo\x1bgus");
+    auto warned = home.run({"version"});
+    EXPECT_EQ(warned.code, 0);
+    EXPECT_EQ(warned.err, "vmette: warning: VMETTE_LOG=bo\\x1bgus: it takes off, warn, info or debug\n");
+    auto once = home.run({"help", "version"});
+    EXPECT_EQ(once.err, warned.err);
+    for (const char* level : {"off", "warn", "info", "debug", ""}) {
+        VmetteHome other;
+        other.set_environment("VMETTE_LOG", level);
+        EXPECT_EQ(other.run({"version"}).err, "") << level;
+    }
+}
+
 TEST(UsageTest, CheapVerbsTouchNoDisk) {
     VmetteHome home;
     home.run({"version"});
