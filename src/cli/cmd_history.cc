@@ -185,7 +185,9 @@ std::string HistoryCommand::render(const std::vector<store::RunRecord>& runs, Co
 const Verb kHistoryVerb{
     .name = "history",
     .summary = "list past runs, newest first",
-    .description = "All filters that are given must hold. TIME is that of the command; AGE is since the run was made.",
+    .description =
+        "All filters that are given must hold. TIME is that of the command; AGE is since the run was made.\n"
+        "--sort duration goes by the whole run, from when it was made, not by TIME.",
     .example = "vmette history --failed --since 7d --sort duration",
     .exit_codes = "0  listed, even when nothing fits\n1  the history cannot be read\n2  wrong usage",
     .make = make_command<HistoryCommand>,
