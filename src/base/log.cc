@@ -24,11 +24,12 @@ spdlog::logger& logger() {
 
 void set_log_level(LogLevel level) { current_level = level; }
 
-LogLevel parse_log_level(std::string_view text) {
+std::optional<LogLevel> parse_log_level(std::string_view text) {
     if (text == "off") return LogLevel::off;
+    if (text == "warn") return LogLevel::warn;
     if (text == "info") return LogLevel::info;
     if (text == "debug") return LogLevel::debug;
-    return LogLevel::warn;
+    return std::nullopt;
 }
 
 bool log_enabled(LogLevel level) { return level != LogLevel::off && level <= current_level; }

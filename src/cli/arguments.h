@@ -13,7 +13,7 @@
 namespace vmette::cli {
 
 /// What a word of an argument is, for completion.
-enum class Completes { nothing, files, choices };
+enum class Completes { nothing, files, verbs };
 
 /// One flag or operand. The target is borrowed and filled by parse().
 struct Argument {
@@ -26,7 +26,7 @@ struct Argument {
     Target target;  ///< bool: a switch, int: a counted switch
     bool required = false;
     Completes completes = Completes::nothing;
-    std::vector<std::string> choices;  ///< when not empty: the only values allowed
+    std::vector<std::string> choices;  ///< when not empty: the only values allowed; a list's verb checks them
 
     bool is_operand() const { return !names.starts_with('-'); }
     bool is_switch() const { return std::holds_alternative<bool*>(target) || std::holds_alternative<int*>(target); }

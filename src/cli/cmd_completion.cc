@@ -1,9 +1,10 @@
-/// vmette completion and vmette man: what is generated from the verbs' definitions.
+/// vmette completion, vmette man and vmette help: what is generated from the verbs' definitions.
 
 #include <algorithm>
 
 #include "base/text.h"
 #include "cli/completion.h"
+#include "cli/dispatch.h"
 #include "cli/man.h"
 #include "cli/verbs.h"
 
@@ -32,7 +33,9 @@ private:
 
 class ManCommand final : public Command {
 public:
-    void define(Arguments& arguments) override { arguments.operands("VERB", words_, "the verb; none: the overview"); }
+    void define(Arguments& arguments) override {
+        arguments.operands("VERB", words_, "the verb; none: the overview").completes = Completes::verbs;
+    }
 
     Result<int> run(Context& context) override {
         std::string name = fmt::format("{}", fmt::join(words_, " "));
@@ -42,6 +45,24 @@ public:
             return fail(ErrorCode::bad_input, "there is no verb '{}'", harmless_line(name));
         VMETTE_CHECK_OK(context.console().write(name.empty() ? man_overview() : man_page(**found)));
         return 0;
+    }
+
+private:
+    std::vector<std::string> words_;
+};
+
+/// `vmette help up` is `vmette up --help`.
+class HelpCommand final : public Command {
+public:
+    void define(Arguments& arguments) override {
+        arguments.operands("VERB", words_, "the verb, or the first word of several; none: the overview").completes =
+            Completes::verbs;
+    }
+
+    Result<int> run(Context& context) override {
+        auto words = words_;
+        words.emplace_back("--help");
+        return run_cli(words, context.console(), context.clock());
     }
 
 private:
@@ -63,8 +84,15 @@ const Verb kManVerb{
     .summary = "print a manual page in troff",
     .example = "vmette man up | man -l -",
     .exit_codes = "0  printed\n2  wrong usage",
-    .hidden = true,
     .make = make_command<ManCommand>,
+};
+
+const Verb kHelpVerb{
+    .name = "help",
+    .summary = "show how a verb is used",
+    .example = "vmette help history show",
+    .exit_codes = "0  printed\n2  wrong usage",
+    .make = make_command<HelpCommand>,
 };
 
 }  // namespace vmette::cli

@@ -103,7 +103,8 @@ public:
         arguments.option("--grep", "TEXT", grep_, "in what the command wrote (not available yet)");
         arguments.option("--where", "EXPR", where_, "a condition (not available yet)");
         arguments.option("--limit", "N", limit_, "at most so many (default 50; 0: all)");
-        arguments.option("--sort", "KEY,...", sort_, "created, duration, peak_memory, boot, name, exit_code");
+        arguments.option("--sort", "KEY,...", sort_, "created, duration, peak_memory, boot, name, exit_code")
+            .choices = {kSortKeys.begin(), kSortKeys.end()};
         arguments.flag("--json", json_, "print one array of documents");
         arguments.flag("--jsonl", jsonl_, "print one document a line");
     }
@@ -184,7 +185,9 @@ std::string HistoryCommand::render(const std::vector<store::RunRecord>& runs, Co
 const Verb kHistoryVerb{
     .name = "history",
     .summary = "list past runs, newest first",
-    .description = "All filters that are given must hold. TIME is that of the command; AGE is since the run was made.",
+    .description =
+        "All filters that are given must hold. TIME is that of the command; AGE is since the run was made.\n"
+        "--sort duration goes by the whole run, from when it was made, not by TIME.",
     .example = "vmette history --failed --since 7d --sort duration",
     .exit_codes = "0  listed, even when nothing fits\n1  the history cannot be read\n2  wrong usage",
     .make = make_command<HistoryCommand>,

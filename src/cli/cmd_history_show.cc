@@ -40,6 +40,11 @@ std::string stream_text(std::uint64_t bytes, std::uint64_t dropped) {
     return text;
 }
 
+/// "1 vcpu", "2 vcpus".
+std::string counted(std::uint64_t count, std::string_view thing) {
+    return fmt::format("{} {}{}", count, thing, count == 1 ? "" : "s");
+}
+
 void add_end(Sheet& sheet, const store::RunRecord& run) {
     std::string status(to_string(run.status));
     if (!run.reason.empty()) status += fmt::format(" ({})", run.reason);
@@ -77,12 +82,12 @@ std::string render(const store::RunRecord& run, WallTime now) {
     sheet.line("", run.image_digest);
     sheet.line("kernel", run.kernel_path);
     sheet.line("", run.kernel_digest);
-    sheet.line("machine", fmt::format("{} vcpus, {} MiB memory, {} MiB scratch, net {}, {}{}", run.vcpus,
+    sheet.line("machine", fmt::format("{}, {} MiB memory, {} MiB scratch, net {}, {}{}", counted(run.vcpus, "vcpu"),
                                       run.memory_mib, run.scratch_mib, run.net_mode,
                                       run.accel.empty() ? "no accelerator" : run.accel, run.warm ? ", warm" : ""));
     add_usage(sheet, run);
     for (const auto& denied : run.net_denied)
-        sheet.line("denied", fmt::format("{}:{} ({} times)", denied.host, denied.port, denied.count));
+        sheet.line("denied", fmt::format("{}:{} ({})", denied.host, denied.port, counted(denied.count, "time")));
     for (const auto& [key, value] : run.labels) sheet.line("label", fmt::format("{}={}", key, value));
     for (const auto& artifact : run.artifacts)
         sheet.line("artifact", fmt::format("{} ({}, {})", artifact.path, human_size(artifact.bytes), artifact.sha256));

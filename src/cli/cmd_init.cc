@@ -32,7 +32,8 @@ public:
         if (!opened) return Failure(opened.error());
         VMETTE_CHECK_OK(write_all(opened->get(), text));
         std::string shown = harmless_line(shell_quote(file.string()));
-        context.console().note(fmt::format("wrote {}; try `vmette up {}`", shown, shown));
+        context.console().note(
+            fmt::format("wrote {0}; check it with `vmette validate {0}`, then run it with `vmette up {0}`", shown));
         return 0;
     }
 

@@ -19,7 +19,6 @@ struct Entry {
 std::vector<Entry> entries() {
     std::vector<Entry> result;
     for (const Verb* verb : all_verbs()) {
-        if (verb->hidden) continue;
         Entry entry{verb, verb->make(), {}};
         entry.command->define(entry.arguments);
         result.push_back(std::move(entry));
@@ -55,27 +54,42 @@ std::vector<std::string> flags_of(const Arguments& arguments) {
     return flags;
 }
 
-/// What the operands of a verb complete to: words of a choice, files, or nothing.
-std::pair<std::vector<std::string>, bool> operands_of(const Arguments& arguments) {
-    std::vector<std::string> choices;
-    bool files = arguments.takes_command();
-    for (const auto& argument : arguments.all()) {
+/// What the operands of a verb complete to: words of a choice, verbs, files, or nothing.
+struct Operands {
+    std::vector<std::string> words;
+    bool verbs = false;
+    bool files = false;
+};
+
+Operands operands_of(const std::vector<Entry>& all, const Entry& entry) {
+    Operands result{.words = {}, .files = entry.arguments.takes_command()};
+    for (const auto& argument : entry.arguments.all()) {
         if (!argument.is_operand()) continue;
-        choices.insert(choices.end(), argument.choices.begin(), argument.choices.end());
-        files = files || argument.completes == Completes::files;
+        result.words.insert(result.words.end(), argument.choices.begin(), argument.choices.end());
+        result.verbs = result.verbs || argument.completes == Completes::verbs;
+        result.files = result.files || argument.completes == Completes::files;
     }
-    return {choices, files};
+    auto below = words_below(all, result.verbs ? "" : entry.verb->name);
+    result.words.insert(result.words.end(), below.begin(), below.end());
+    return result;
 }
 
-std::string bash_case(const Entry& entry, const std::vector<std::string>& below) {
-    auto [words, files] = operands_of(entry.arguments);
-    words.insert(words.end(), below.begin(), below.end());
+/// Branches of a `case` on the word before: a flag's value is one of its choices, which stand between `before` and
+/// `after`, or nothing that can be known; where operands are files, it may be one too.
+std::string value_cases(const Entry& entry, bool files, std::string_view before, std::string_view after) {
     std::string values;
     for (const auto& argument : entry.arguments.all()) {
-        if (argument.is_operand() || argument.choices.empty()) continue;
-        values += fmt::format("                {}) COMPREPLY=($(compgen -W '{}' -- \"$cur\")); return ;;\n",
-                              fmt::join(argument.spellings(), "|"), fmt::join(argument.choices, " "));
+        if (argument.is_operand() || argument.is_switch() || (files && argument.choices.empty())) continue;
+        std::string offer =
+            argument.choices.empty() ? "" : fmt::format("{}{}{}; ", before, fmt::join(argument.choices, " "), after);
+        values += fmt::format("                {}) {}return ;;\n", fmt::join(argument.spellings(), "|"), offer);
     }
+    return values;
+}
+
+std::string bash_case(const std::vector<Entry>& all, const Entry& entry) {
+    auto [words, verbs, files] = operands_of(all, entry);
+    std::string values = value_cases(entry, files, "COMPREPLY=($(compgen -W '", "' -- \"$cur\"))");
     std::string out = fmt::format("        '{}')\n", entry.verb->name);
     if (!values.empty()) out += fmt::format("            case \"$prev\" in\n{}            esac\n", values);
     out += fmt::format("            flags='{}'\n            words='{}'\n            files={}\n            ;;\n",
@@ -98,7 +112,7 @@ std::string bash_completion() {
     for (const auto& entry : all)
         if (entry.verb->name.find(' ') != entry.verb->name.npos) parents.insert(first_word(entry.verb->name));
     std::string cases;
-    for (const auto& entry : all) cases += bash_case(entry, words_below(all, entry.verb->name));
+    for (const auto& entry : all) cases += bash_case(all, entry);
     for (const auto& parent : parents) {
         bool is_verb =
             std::any_of(all.begin(), all.end(), [&](const auto& entry) { return entry.verb->name == parent; });
@@ -112,20 +126,34 @@ std::string bash_completion() {
     return fmt::format(R"(# bash completion of vmette; made by `vmette completion bash`
 _vmette() {{
     local cur=${{COMP_WORDS[COMP_CWORD]}} prev=${{COMP_WORDS[COMP_CWORD-1]}}
-    local verb=${{COMP_WORDS[1]}} flags='' words='' files=0
+    local at=1 verb flags='' words='' files=0
     COMPREPLY=()
-    if [[ $COMP_CWORD -eq 1 ]]; then
-        COMPREPLY=($(compgen -W '{} help --help --version' -- "$cur"))
-        return
-    fi
-    if [[ $COMP_CWORD -gt 2 ]]; then
-        case "$verb ${{COMP_WORDS[2]}}" in
-            {}) verb="$verb ${{COMP_WORDS[2]}}" ;;
-        esac
+    # `--flag=value` comes as three words.
+    if [[ $cur == = ]]; then
+        cur=''
+    elif [[ $prev == = ]]; then
+        prev=${{COMP_WORDS[COMP_CWORD-2]}}
     fi
     if [[ $prev == --color ]]; then
         COMPREPLY=($(compgen -W 'auto always never' -- "$cur"))
         return
+    fi
+    while [[ $at -lt $COMP_CWORD && ${{COMP_WORDS[at]}} == -* ]]; do
+        if [[ ${{COMP_WORDS[at]}} == --color ]]; then
+            at=$((at + 1))
+            if [[ ${{COMP_WORDS[at]}} == = ]]; then at=$((at + 1)); fi
+        fi
+        at=$((at + 1))
+    done
+    if [[ $at -ge $COMP_CWORD ]]; then
+        COMPREPLY=($(compgen -W '{} --color --quiet --verbose --help --version' -- "$cur"))
+        return
+    fi
+    verb=${{COMP_WORDS[at]}}
+    if [[ $COMP_CWORD -gt $((at + 1)) ]]; then
+        case "$verb ${{COMP_WORDS[at+1]}}" in
+            {}) verb="$verb ${{COMP_WORDS[at+1]}}" ;;
+        esac
     fi
     case "$verb" in
 {}    esac
@@ -153,12 +181,16 @@ std::string zsh_completion() {
     }
     std::string cases;
     for (const auto& entry : all) {
-        auto [words, files] = operands_of(entry.arguments);
-        auto below = words_below(all, entry.verb->name);
-        words.insert(words.end(), below.begin(), below.end());
-        cases += fmt::format("        '{}')\n            compadd -- {}\n", entry.verb->name,
-                             fmt::join(flags_of(entry.arguments), " "));
-        if (!words.empty()) cases += fmt::format("            compadd -- {}\n", fmt::join(words, " "));
+        auto [words, verbs_follow, files] = operands_of(all, entry);
+        cases += fmt::format("        '{}')\n", entry.verb->name);
+        std::string values = value_cases(entry, files, "compadd -- ", "");
+        if (!values.empty())
+            cases += fmt::format("            case \"$words[CURRENT-1]\" in\n{}            esac\n", values);
+        cases += fmt::format("            compadd -- {}\n", fmt::join(flags_of(entry.arguments), " "));
+        if (verbs_follow)
+            cases += "            _describe 'verb' verbs\n";
+        else if (!words.empty())
+            cases += fmt::format("            compadd -- {}\n", fmt::join(words, " "));
         if (files) cases += "            _files\n";
         cases += "            ;;\n";
     }
@@ -177,14 +209,24 @@ _vmette() {{
     local -a verbs
     verbs=(
 {}    )
-    if (( CURRENT == 2 )); then
-        _describe 'verb' verbs
+    if [[ $words[CURRENT-1] == --color ]]; then
+        compadd -- auto always never
         return
     fi
-    local verb=$words[2]
-    if (( CURRENT > 3 )); then
-        case "$verb $words[3]" in
-            {}) verb="$verb $words[3]" ;;
+    local at=2
+    while (( at < CURRENT )) && [[ $words[at] == -* ]]; do
+        if [[ $words[at] == --color ]]; then at=$((at + 1)); fi
+        at=$((at + 1))
+    done
+    if (( at >= CURRENT )); then
+        _describe 'verb' verbs
+        compadd -- --color --quiet --verbose --help --version
+        return
+    fi
+    local verb=$words[at]
+    if (( CURRENT > at + 1 )); then
+        case "$verb $words[at+1]" in
+            {}) verb="$verb $words[at+1]" ;;
         esac
     fi
     case "$verb" in
@@ -198,6 +240,11 @@ compdef _vmette vmette
 std::string fish_completion() {
     auto all = entries();
     std::string out = "# fish completion of vmette; made by `vmette completion fish`\ncomplete -c vmette -f\n";
+    out +=
+        "complete -c vmette -l color -x -a 'auto always never' -d 'colours'\n"
+        "complete -c vmette -s q -l quiet -d 'no progress'\n"
+        "complete -c vmette -s v -l verbose -d 'say what vmette does'\n"
+        "complete -c vmette -s h -l help -d 'how it is used'\n";
     for (const auto& entry : all) {
         std::string name(entry.verb->name);
         auto space = name.find(' ');
@@ -212,18 +259,18 @@ std::string fish_completion() {
         }
         std::string seen = fmt::format("__fish_seen_subcommand_from {}", first);
         if (space != name.npos) seen += fmt::format("; and __fish_seen_subcommand_from {}", name.substr(space + 1));
+        auto [words, verbs, files] = operands_of(all, entry);
         for (const auto& argument : entry.arguments.all()) {
             if (argument.is_operand()) continue;
+            std::string_view value = argument.is_switch() ? "" : files && argument.choices.empty() ? " -r" : " -x";
             std::string choices =
                 argument.choices.empty() ? "" : fmt::format(" -a '{}'", fmt::join(argument.choices, " "));
             for (const auto& spelling : argument.spellings()) {
                 bool is_long = spelling.starts_with("--");
                 out += fmt::format("complete -c vmette -n '{}' -{} {}{}{} -d '{}'\n", seen, is_long ? "l" : "s",
-                                   spelling.substr(is_long ? 2 : 1), argument.is_switch() ? "" : " -r", choices,
-                                   plain(argument.help));
+                                   spelling.substr(is_long ? 2 : 1), value, choices, plain(argument.help));
             }
         }
-        auto [words, files] = operands_of(entry.arguments);
         if (!words.empty()) out += fmt::format("complete -c vmette -n '{}' -a '{}'\n", seen, fmt::join(words, " "));
         if (files) out += fmt::format("complete -c vmette -n '{}' -F\n", seen);
     }

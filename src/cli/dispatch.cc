@@ -83,7 +83,7 @@ int refuse_unknown(Console& console, const std::string& parent, const std::strin
     auto nearest = nearest_name(word, candidates);
     console.error(fmt::format("unknown verb '{}{}{}'{}", parent, parent.empty() ? "" : " ", word,
                               nearest ? fmt::format(" (did you mean {}?)", *nearest) : ""));
-    console.note("`vmette --help` lists the verbs");
+    console.note(fmt::format("`vmette {}--help` lists the verbs", parent.empty() ? "" : parent + " "));
     return scheduler::kExitUsage;
 }
 
@@ -104,10 +104,29 @@ struct CommonFlags {
         if (color == "always") console.set_color(ColorMode::always);
         if (color == "never") console.set_color(ColorMode::never);
         console.set_quiet(quiet);
-        if (auto level = environment_variable("VMETTE_LOG")) set_log_level(parse_log_level(*level));
+    }
+
+    /// Only for a verb that does something: help says nothing about itself.
+    void apply_log_level(Console& console) const {
+        if (auto name = environment_variable("VMETTE_LOG"); name && !name->empty()) {
+            auto level = parse_log_level(*name);
+            if (level) set_log_level(*level);
+            if (!level) console.warning(fmt::format("VMETTE_LOG={}: it takes off, warn, info or debug", *name));
+        }
         if (verbose > 0) set_log_level(verbose == 1 ? LogLevel::info : LogLevel::debug);
     }
 };
+
+bool asks_for_help(const std::vector<std::string>& words) {
+    return std::any_of(words.begin(), words.end(), [](const auto& word) { return word == "--help" || word == "-h"; });
+}
+
+/// Text that was asked for.
+int show(Console& console, const std::string& text) {
+    auto written = console.write(text);
+    if (!written) console.error(written.error().text());
+    return written ? 0 : 1;
+}
 
 int usage_error(Console& console, const Verb& verb, const Error& error) {
     console.error(fmt::format("vmette {}: {}", verb.name, error.text()));
@@ -124,11 +143,8 @@ int run_verb(const Verb& verb, const std::vector<std::string>& words, Console& c
     auto parsed = arguments.parse(words);
     if (!parsed) return usage_error(console, verb, parsed.error());
     common.apply(console);
-    if (*parsed == Arguments::Parsed::help) {
-        auto written = console.write(render_help(verb, arguments));
-        if (!written) console.error(written.error().text());
-        return written ? 0 : 1;
-    }
+    if (*parsed == Arguments::Parsed::help) return show(console, render_help(verb, arguments));
+    common.apply_log_level(console);
     Context context(console, clock);
     auto code = command->run(context);
     if (code) return *code;
@@ -138,12 +154,7 @@ int run_verb(const Verb& verb, const std::vector<std::string>& words, Console& c
 }
 
 int show_overview(Console& console, const std::vector<std::string>& flags) {
-    auto given = [&](std::string_view name) { return std::find(flags.begin(), flags.end(), name) != flags.end(); };
-    if (given("--help") || given("-h")) {
-        auto written = console.write(render_overview());
-        if (!written) console.error(written.error().text());
-        return written ? 0 : 1;
-    }
+    if (asks_for_help(flags)) return show(console, render_overview());
     if (flags.empty())
         console.write_err(render_overview());
     else
@@ -156,13 +167,9 @@ int show_overview(Console& console, const std::vector<std::string>& flags) {
 int run_cli(const std::vector<std::string>& words, Console& console, const Clock& clock) {
     auto parts = split(words);
     if (!parts) {
-        if (words == std::vector<std::string>{"--version"}) return run_verb(kVersionVerb, {}, console, clock);
+        if (words.size() == 1 && (words[0] == "--version" || words[0] == "-V"))
+            return run_verb(kVersionVerb, {}, console, clock);
         return show_overview(console, words);
-    }
-    if (parts->first == "help") {
-        auto topic = parts->rest_after_one;
-        topic.push_back("--help");
-        return run_cli(topic, console, clock);
     }
     std::string two = parts->first + " " + parts->second;
     if (is_unavailable(two)) return refuse_unavailable(console, two);
@@ -177,6 +184,7 @@ int run_cli(const std::vector<std::string>& words, Console& console, const Clock
         return is_unavailable(fmt::format("{} {}", parts->first, name));
     });
     if (all_unavailable) return refuse_unavailable(console, parts->first);
+    if (parts->second.empty() && asks_for_help(parts->rest_after_one)) return show(console, render_group(parts->first));
     return refuse_unknown(console, parts->first, parts->second);
 }
 

@@ -65,7 +65,14 @@ void say_reason(Console& console, const store::RunRecord& record) {
     if (record.reason == "exited") return;
     std::string why = record.error;
     if (why.empty() && record.signal) why = fmt::format("the command died of signal {}", *record.signal);
-    console.note(fmt::format("{}: {} (run {})", record.reason, why.empty() ? "the run ended" : why, record.id));
+    if (why.empty()) why = "the run ended";
+    // The verdict's own remark at the end and ours share one pair of parentheses.
+    if (why.ends_with(" the command began)")) {
+        why.pop_back();
+        console.note(fmt::format("{}: {}; run {})", record.reason, why, record.id));
+    } else {
+        console.note(fmt::format("{}: {} (run {})", record.reason, why, record.id));
+    }
 }
 
 }  // namespace

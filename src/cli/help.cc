@@ -23,6 +23,8 @@ std::string row(const std::string& heading, const std::string& help) {
     return fmt::format("  {:{}}  {}\n", heading, kFlagColumn, help);
 }
 
+std::string verb_row(const Verb& verb) { return row(std::string(verb.name), std::string(verb.summary)); }
+
 }  // namespace
 
 std::string flag_heading(const Argument& argument) {
@@ -52,7 +54,17 @@ std::string render_help(const Verb& verb, const Arguments& arguments) {
     for (const auto& argument : arguments.all())
         if (!argument.is_operand()) out += row(flag_heading(argument), argument.help);
     out += row("-h, --help", "this text");
+    auto below = verbs_below(verb.name);
+    if (!below.empty()) out += "\nverbs of its own:\n";
+    for (const Verb* one : below) out += verb_row(*one);
     out += fmt::format("\nexample:\n{}\nexit codes:\n{}", indented(verb.example), indented(verb.exit_codes));
+    return out;
+}
+
+std::string render_group(std::string_view parent) {
+    std::string out = fmt::format("usage: vmette {} VERB [flags] ...\n\nverbs:\n", parent);
+    for (const Verb* verb : verbs_below(parent)) out += verb_row(*verb);
+    out += fmt::format("\n`vmette {} VERB --help` shows one in full.\n", parent);
     return out;
 }
 
@@ -60,9 +72,7 @@ std::string render_overview() {
     std::string out =
         "vmette runs untrusted jobs in throw-away Linux microVMs, from a TOML manifest.\n\n"
         "usage: vmette VERB [flags] ...\n\nverbs:\n";
-    for (const Verb* verb : all_verbs()) {
-        if (!verb->hidden) out += row(std::string(verb->name), std::string(verb->summary));
-    }
+    for (const Verb* verb : all_verbs()) out += verb_row(*verb);
     out += "\n`vmette VERB --help` shows one in full. `vmette doctor` says what this host can do.\n";
     return out;
 }

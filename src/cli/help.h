@@ -10,7 +10,9 @@ namespace vmette::cli {
 
 /// All verbs, one line each.
 std::string render_overview();
-/// One verb: usage, description, flags, an example, exit codes.
+/// The verbs that begin with a word which is none itself ("image"), one line each.
+std::string render_group(std::string_view parent);
+/// One verb, and those below it: usage, description, flags, an example, exit codes.
 std::string render_help(const Verb& verb, const Arguments& arguments);
 /// "vmette up [flags] FILE... [-- CMD...]".
 std::string usage_line(const Verb& verb, const Arguments& arguments);

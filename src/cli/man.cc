@@ -60,7 +60,7 @@ std::string man_overview() {
     out += ".SH NAME\nvmette \\- throw\\-away Linux microVMs from a TOML manifest\n";
     out += ".SH SYNOPSIS\n.B vmette\n.I VERB\n[flags] ...\n.SH VERBS\n";
     for (const Verb* verb : all_verbs()) {
-        if (!verb->hidden) out += fmt::format(".TP\n.B {}\n{}\n", troff(verb->name), troff(verb->summary));
+        out += fmt::format(".TP\n.B {}\n{}\n", troff(verb->name), troff(verb->summary));
     }
     out += ".SH ENVIRONMENT\n";
     constexpr std::pair<std::string_view, std::string_view> kVariables[] = {

@@ -7,9 +7,19 @@ std::span<const Verb* const> all_verbs() {
         &kUpVerb,      &kRunVerb,         &kValidateVerb,    &kPlanVerb,           &kInitVerb,    &kSchemaVerb,
         &kHistoryVerb, &kHistoryShowVerb, &kHistoryLogsVerb, &kImagePullVerb,      &kImageLsVerb, &kImageInspectVerb,
         &kImageRmVerb, &kImagePruneVerb,  &kImageVerifyVerb, &kImageProvidersVerb, &kGcVerb,      &kDoctorVerb,
-        &kVersionVerb, &kCompletionVerb,  &kManVerb,
+        &kVersionVerb, &kCompletionVerb,  &kManVerb,         &kHelpVerb,
     };
     return kVerbs;
+}
+
+std::vector<const Verb*> verbs_below(std::string_view parent) {
+    std::vector<const Verb*> result;
+    for (const Verb* verb : all_verbs()) {
+        std::string_view name = verb->name;
+        if (name.size() > parent.size() && name.starts_with(parent) && name[parent.size()] == ' ')
+            result.push_back(verb);
+    }
+    return result;
 }
 
 std::span<const std::string_view> unavailable_verbs() {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 #include "cli/arguments.h"
@@ -29,12 +30,14 @@ struct Verb {
     std::string_view example;      ///< one command line
     std::string_view exit_codes;   ///< lines of "CODE  meaning"
     int failure_code = 1;
-    bool hidden = false;  ///< works, but is not listed
     std::unique_ptr<Command> (*make)() = nullptr;
 };
 
 /// In the order of the overview.
 std::span<const Verb* const> all_verbs();
+
+/// Those whose name is `parent` and one word more, in the same order.
+std::vector<const Verb*> verbs_below(std::string_view parent);
 
 /// Names of the specification that this version does not carry out: known, so that they are refused with a reason.
 std::span<const std::string_view> unavailable_verbs();
@@ -46,6 +49,6 @@ std::unique_ptr<Command> make_command() {
 
 extern const Verb kUpVerb, kRunVerb, kValidateVerb, kPlanVerb, kInitVerb, kSchemaVerb, kHistoryVerb, kHistoryShowVerb,
     kHistoryLogsVerb, kImagePullVerb, kImageLsVerb, kImageInspectVerb, kImageRmVerb, kImagePruneVerb, kImageVerifyVerb,
-    kImageProvidersVerb, kGcVerb, kDoctorVerb, kVersionVerb, kCompletionVerb, kManVerb;
+    kImageProvidersVerb, kGcVerb, kDoctorVerb, kVersionVerb, kCompletionVerb, kManVerb, kHelpVerb;
 
 }  // namespace vmette::cli

@@ -87,7 +87,7 @@ constinit const std::array kScratchKeys{
 constinit const std::array kNetKeys{
     Key{.name = "mode",
         .kind = Kind::choice,
-        .help = "none, allowlist, or nat: the outside, but never the host or private networks",
+        .help = "none, or nat: the outside, but never the host or private networks; allowlist is not available yet",
         .example = R"("nat")",
         .fallback = R"("none")",
         .choices = kNetMode},

@@ -96,11 +96,26 @@ private:
     Report& report_;
 };
 
+/// Whether the place is the end of its line, where a string that is still open has met the line break.
+bool is_line_end(std::string_view text, const toml::source_position& place) {
+    if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+    for (std::uint32_t line = 1; line < place.line && !text.empty(); ++line)
+        text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
+    text = text.substr(0, text.find('\n'));
+    if (text.ends_with('\r')) text.remove_suffix(1);
+    auto length = std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; });
+    return place.column > length;
+}
+
 /// toml++ speaks of "encountered end-of-file" and the like after a fixed opening that says nothing to a user.
-std::string syntax_message(const toml::parse_error& error) {
+std::string syntax_message(const toml::parse_error& error, std::string_view document) {
     std::string_view text = error.description();
     constexpr std::string_view kOpening = "Error while parsing ";
     if (text.starts_with(kOpening)) text.remove_prefix(kOpening.size());
+    bool in_string = text.substr(0, text.find(':')).ends_with("string");  // or "literal string"
+    bool broken_off = text.find("control characters") != text.npos || text.ends_with("end-of-file");
+    if (in_string && broken_off && is_line_end(document, error.source().begin))
+        return "not valid TOML: the string is not closed";
     return fmt::format("not valid TOML: {}", text);
 }
 
@@ -166,7 +181,7 @@ std::optional<Value> parse_toml(std::string_view text, std::uint32_t origin, Rep
         toml::table document = toml::parse(text);
         return Converter(origin, report).convert(document, 0);
     } catch (const toml::parse_error& error) {
-        report.add_text(place_of(error.source(), origin), syntax_message(error));
+        report.add_text(place_of(error.source(), origin), syntax_message(error, text));
     } catch (const std::exception& error) {
         report.add({origin, 0, 0}, "cannot be parsed: {}", error.what());
     }

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 
+#include "base/log.h"
 #include "base/process.h"
 #include "base/text.h"
 #include "scheduler/host.h"
@@ -47,17 +48,17 @@ void check_accelerators(HostReport& report, const Layout& layout, store::Store& 
         return;
     }
     progress("booting a guest under kvm");
-    (void)store.remove_facts("kvm:");
+    if (auto forgotten = store.remove_facts("kvm:"); !forgotten)
+        log(LogLevel::info, "the remembered accelerator stays: {}", forgotten.error().text());
     auto kvm = choose_accel(layout, store, manifest::Accel::kvm, assets, *digest, Probing::allowed);
     if (kvm) {
         report.checks.push_back({"accelerator kvm", State::ok, kvm->detail, ""});
         report.accel = "kvm";
         return;
     }
+    int open_errno = ::access("/dev/kvm", R_OK | W_OK) == 0 ? 0 : errno;
     report.checks.push_back(
-        {"accelerator kvm", State::degraded, kvm.error().message,
-         "enable virtualisation in the firmware, or nested virtualisation where this host is itself a "
-         "virtual machine, and join the group kvm"});
+        {"accelerator kvm", State::degraded, kvm.error().message, std::string(kvm_advice(open_errno))});
     progress("booting a guest under tcg");
     auto choice = choose_accel(layout, store, manifest::Accel::tcg, assets, *digest, Probing::allowed);
     auto tcg = vm::probe(vm::Accel::tcg, assets.kernel, assets.initramfs, assets.kernel_has_timer_patch,
@@ -140,6 +141,20 @@ void check_space(Checks& checks, const char* name, const std::filesystem::path& 
 }
 
 }  // namespace
+
+std::string_view kvm_advice(int open_errno) {
+    switch (open_errno) {
+        case 0:
+            return "KVM is there but boots no guest here, as on some hosts that are virtual machines themselves: runs "
+                   "use tcg";
+        case EACCES:
+        case EPERM:
+            return "join the group kvm";
+        default:
+            return "enable virtualisation in the firmware, or nested virtualisation where this host is itself a "
+                   "virtual machine; runs use tcg";
+    }
+}
 
 Result<HostReport> examine_host(const Layout& layout, store::Store& store,
                                 const std::function<void(std::string_view)>& progress) {

@@ -36,13 +36,13 @@ TEST_F(LogTest, BracesInALineAreText) {
     EXPECT_THAT(::testing::internal::GetCapturedStderr(), ::testing::EndsWith(" warning: {} %s {0}\n"));
 }
 
-TEST_F(LogTest, UnknownNamesMeanTheDefault) {
+TEST_F(LogTest, UnknownNamesAreNoLevel) {
     EXPECT_EQ(parse_log_level("off"), LogLevel::off);
     EXPECT_EQ(parse_log_level("warn"), LogLevel::warn);
     EXPECT_EQ(parse_log_level("info"), LogLevel::info);
     EXPECT_EQ(parse_log_level("debug"), LogLevel::debug);
-    EXPECT_EQ(parse_log_level("DEBUG"), LogLevel::warn);
-    EXPECT_EQ(parse_log_level(""), LogLevel::warn);
+    EXPECT_EQ(parse_log_level("DEBUG"), std::nullopt);
+    EXPECT_EQ(parse_log_level(""), std::nullopt);
     set_log_level(LogLevel::off);
     EXPECT_FALSE(log_enabled(LogLevel::off));
 }

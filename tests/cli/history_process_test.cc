@@ -157,6 +157,25 @@ TEST_F(HistoryTest, RunIsFoundByPrefixOrName) {
     EXPECT_EQ(home_.run({"history", "show", "one", "--manifest"}).out, "schema = 1\n");
 }
 
+TEST_F(HistoryTest, OneIsSaidInTheSingular) {
+    insert(finished("one", 0));
+    EXPECT_THAT(home_.run({"history", "show", "one"}).out, HasSubstr("  1 vcpu, 512 MiB memory"));
+    auto two = finished("two", 0);
+    two.vcpus = 2;
+    insert(two);
+    EXPECT_THAT(home_.run({"history", "show", "two"}).out, HasSubstr("  2 vcpus, "));
+}
+
+TEST_F(HistoryTest, SortByDurationGoesByTheWholeRun) {
+    auto quick = finished("long-boot", 0);
+    quick.started_at = quick.created_at + std::chrono::seconds(59);
+    quick.finished_at = quick.created_at + std::chrono::seconds(60);
+    insert(quick);
+    insert(finished("long-command", 0));
+    EXPECT_THAT(names({"--sort", "duration"}), testing::ElementsAre("long-boot", "long-command"));
+    EXPECT_THAT(home_.run({"history", "--help"}).out, HasSubstr("--sort duration goes by the whole run"));
+}
+
 TEST_F(HistoryTest, AmbiguousPrefixIsRefused) {
     insert(finished("one", 0));
     insert(finished("two", 0));

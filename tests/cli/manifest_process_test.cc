@@ -7,6 +7,7 @@ namespace vmette::cli {
 namespace {
 
 using nlohmann::json;
+using testing::EndsWith;
 using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
@@ -130,7 +131,9 @@ TEST_F(ManifestTest, StarterManifestIsValid) {
     auto made = home_.run({"init", "mine.toml"});
     EXPECT_EQ(made.code, 0) << made.err;
     EXPECT_EQ(made.out, "");
-    EXPECT_EQ(made.err, "vmette: wrote mine.toml; try `vmette up mine.toml`\n");
+    EXPECT_EQ(made.err,
+              "vmette: wrote mine.toml; check it with `vmette validate mine.toml`, then run it with `vmette up "
+              "mine.toml`\n");
     auto checked = home_.run({"validate", "mine.toml"});
     EXPECT_EQ(checked.code, 0) << checked.err;
 
@@ -140,6 +143,15 @@ TEST_F(ManifestTest, StarterManifestIsValid) {
     EXPECT_EQ(home_.run({"init", "mine.toml", "--force"}).code, 0);
     EXPECT_EQ(home_.run({"init", "no/such/folder.toml"}).code, 1);
     EXPECT_EQ(home_.run({"init", "-"}).err, "");
+}
+
+TEST_F(ManifestTest, FailureOfARunHasOneRemarkInParentheses) {
+    home_.set_environment("VMETTE_QEMU", "/no/qemu");
+    auto result = home_.run({"up", "hello.toml"});
+    EXPECT_EQ(result.code, 125);
+    auto run = json::parse(home_.run({"history", "show", "hello", "--json"}).out);
+    EXPECT_THAT(run["error"].get<std::string>(), EndsWith(" (before the command began)"));
+    EXPECT_THAT(result.err, EndsWith(" (before the command began; run " + run["id"].get<std::string>() + ")\n"));
 }
 
 TEST_F(ManifestTest, SchemaIsJson) {

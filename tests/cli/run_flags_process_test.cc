@@ -94,11 +94,12 @@ team = "x"
 }
 
 TEST_F(RunFlagsTest, NameComesFromTheSource) {
-    const std::pair<const char*, const char*> cases[] = {
+    const std::string kPinned = "oci://ghcr.io/acme/agent@sha256:" + std::string(64, '0');
+    const std::pair<std::string, const char*> cases[] = {
         {"./root", "root"},
         {"tar+https://example.org/images/My_Root.tar.gz?x=1", "my_root"},
         {"python:3.12-alpine", "python"},
-        {"oci://ghcr.io/acme/agent@sha256:00", "agent"},
+        {kPinned, "agent"},
         {"./root/..", "run"},
     };
     for (const auto& [source, name] : cases) {
@@ -120,8 +121,38 @@ TEST_F(RunFlagsTest, ErrorsAreTheManifests) {
                 HasSubstr("unexpected argument 'true' (a command is written after `--`)"));
 }
 
+/// Its content is pinned, so an image of it could be in the cache: only a run finds out.
+const std::string kGone = "tar+file:///nowhere/root.tar#sha256=" + std::string(64, '0');
+
+TEST_F(RunFlagsTest, SourceThatCannotBeMeantIsAnErrorOfTheManifestAndLeavesNoTrace) {
+    const std::pair<const char*, const char*> cases[] = {
+        {"tar+https://bob:secret@example.org/x.tar", "has a user name or a password in its URL"},
+        {"tar+ftp://example.org/x.tar", "expected tar+file:///path, tar+http://… or tar+https://…"},
+        {"tar+file:///x.tar#sha256=00", "a SHA-256 has 64 hexadecimal digits"},
+        {"tar+file:///nowhere/root.tar", "the file /nowhere/root.tar does not exist"},
+        {"./nowhere", "does not exist"},
+        {"https://example.org/x.tar", "say what it is: tar+https://… or squashfs+https://…"},
+        {"tarr+file:///x", "no provider takes tarr+file://"},
+        {"Python", "Python"},
+    };
+    for (const auto& [source, message] : cases) {
+        auto result = home_.run({"run", source, "--", "true"});
+        EXPECT_EQ(result.code, 2) << source << result.err;
+        EXPECT_THAT(result.err, HasSubstr(message)) << source;
+    }
+    EXPECT_EQ(home_.run({"history", "--json"}).out, "[]\n");
+}
+
+TEST_F(RunFlagsTest, SecretThatIsNotSetStartsNothing) {
+    home_.write("secret.toml", "rootfs = \"./root\"\nexec = \"true\"\n[secrets]\nA = { env = \"NOT_SET_HERE\" }\n");
+    auto result = home_.run({"up", "secret.toml"});
+    EXPECT_EQ(result.code, 2);
+    EXPECT_EQ(result.err, "vmette: error: the secret A comes from the variable NOT_SET_HERE, which is not set\n");
+    EXPECT_EQ(home_.run({"history", "--json"}).out, "[]\n");
+}
+
 TEST_F(RunFlagsTest, RootThatIsNotThereIsAFailureThatHistoryRemembers) {
-    auto result = home_.run({"run", "tar+file:///nowhere/root.tar", "--name", "gone", "--", "true"});
+    auto result = home_.run({"run", kGone, "--name", "gone", "--", "true"});
     EXPECT_EQ(result.code, 125);
     EXPECT_EQ(result.out, "");
     EXPECT_THAT(result.err, StartsWith("vmette: image-error: "));
@@ -138,7 +169,7 @@ TEST_F(RunFlagsTest, RootThatIsNotThereIsAFailureThatHistoryRemembers) {
 }
 
 TEST_F(RunFlagsTest, DocumentIsAllThatJsonPrints) {
-    auto result = home_.run({"run", "tar+file:///nowhere/root.tar", "--json", "--", "true"});
+    auto result = home_.run({"run", kGone, "--json", "--", "true"});
     EXPECT_EQ(result.code, 125);
     EXPECT_EQ(json::parse(result.out)["reason"], "image-error");
     EXPECT_EQ(home_.run({"run", "./root", "--stream"}).err, "vmette: error: --stream belongs to --json\n");

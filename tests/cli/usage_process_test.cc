@@ -52,14 +52,34 @@ TEST(UsageTest, OverviewNamesEveryVerb) {
     auto help = home.run({"--help"});
     EXPECT_EQ(help.code, 0);
     for (const Verb* verb : all_verbs()) {
-        if (verb->hidden) continue;
         EXPECT_THAT(help.out, HasSubstr("\n  " + std::string(verb->name) + " "));
     }
     auto nothing = home.run({});
     EXPECT_EQ(nothing.code, 2);
     EXPECT_EQ(nothing.out, "");
     EXPECT_EQ(nothing.err, help.out);
+    EXPECT_EQ(home.run({"help"}).out, help.out);
     EXPECT_EQ(home.run({"help", "up"}).out, home.run({"up", "--help"}).out);
+    EXPECT_EQ(home.run({"help", "history", "show"}).out, home.run({"history", "show", "--help"}).out);
+    EXPECT_EQ(home.run({"help", "image"}).out, home.run({"image", "--help"}).out);
+    EXPECT_EQ(home.run({"help", "nothing"}).code, 2);
+}
+
+TEST(UsageTest, HelpOfAGroupListsItsVerbs) {
+    VmetteHome home;
+    auto image = home.run({"image", "--help"});
+    EXPECT_EQ(image.code, 0);
+    EXPECT_EQ(image.err, "");
+    EXPECT_EQ(image.out,
+              "usage: vmette image VERB [flags] ...\n\nverbs:\n"
+              "  image ls                    list the images in the cache\n"
+              "  image providers             list what a rootfs source may be\n"
+              "\n`vmette image VERB --help` shows one in full.\n");
+    EXPECT_EQ(home.run({"-q", "image", "-h"}).out, image.out);
+    EXPECT_EQ(home.run({"image"}).code, 2);
+    EXPECT_THAT(home.run({"history", "--help"}).out,
+                HasSubstr("\n  history show                show one run in full\n"
+                          "  history logs                print what a run wrote\n"));
 }
 
 TEST(UsageTest, UnknownVerbNamesTheNearest) {
@@ -70,8 +90,9 @@ TEST(UsageTest, UnknownVerbNamesTheNearest) {
     EXPECT_EQ(typo.err,
               "vmette: error: unknown verb 'histroy' (did you mean history?)\n"
               "vmette: `vmette --help` lists the verbs\n");
-    EXPECT_THAT(home.run({"history", "shwo"}).err,
-                StartsWith("vmette: error: unknown verb 'history shwo' (did you mean show?)"));
+    EXPECT_EQ(home.run({"history", "shwo"}).err,
+              "vmette: error: unknown verb 'history shwo' (did you mean show?)\n"
+              "vmette: `vmette history --help` lists the verbs\n");
     EXPECT_THAT(home.run({""}).err, StartsWith("vmette: error: unknown verb ''\n"));
     EXPECT_THAT(home.run({"\x1b[2J"}).err, StartsWith("vmette: error: unknown verb '\\x1b[2J'\n"));
 }
@@ -120,9 +141,25 @@ TEST(UsageTest, FlagsMayStandBeforeTheVerb) {
     VmetteHome home;
     EXPECT_EQ(home.run({"--color", "never", "-q", "version"}).out, home.run({"version"}).out);
     EXPECT_EQ(home.run({"--version"}).out, home.run({"version"}).out);
+    EXPECT_EQ(home.run({"-V"}).out, home.run({"version"}).out);
     auto lonely = home.run({"--color", "never"});
     EXPECT_EQ(lonely.code, 2);
     EXPECT_THAT(lonely.err, StartsWith("vmette: error: a verb is missing"));
+}
+
+TEST(UsageTest, UnknownLogLevelIsWarnedOf) {
+    VmetteHome home;
+    home.set_environment("VMETTE_LOG", "bo\x1bgus");
+    auto warned = home.run({"version"});
+    EXPECT_EQ(warned.code, 0);
+    EXPECT_EQ(warned.err, "vmette: warning: VMETTE_LOG=bo\\x1bgus: it takes off, warn, info or debug\n");
+    auto once = home.run({"help", "version"});
+    EXPECT_EQ(once.err, warned.err);
+    for (const char* level : {"off", "warn", "info", "debug", ""}) {
+        VmetteHome other;
+        other.set_environment("VMETTE_LOG", level);
+        EXPECT_EQ(other.run({"version"}).err, "") << level;
+    }
 }
 
 TEST(UsageTest, CheapVerbsTouchNoDisk) {

@@ -76,7 +76,7 @@ TEST_F(DisksTest, OneDiskIsWrittenByOneRunAtATime) {
     ASSERT_TRUE(holder.until_out("on\n")) << holder.err();
     auto finished = shell("echo never", table);
     EXPECT_EQ(finished.code, 125) << finished;
-    EXPECT_THAT(finished.err, HasSubstr("data.img is in use by another vmette run (before the command began)"));
+    EXPECT_THAT(finished.err, HasSubstr("data.img is in use by another vmette run (before the command began; run "));
 }
 
 TEST_F(DisksTest, DiskWithoutAFilesystemIsThereAndTheUserIsTold) {

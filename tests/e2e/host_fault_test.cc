@@ -13,7 +13,7 @@ TEST_F(HostFaultTest, MissingQemuIsSaid) {
     auto finished = home().vmette(home().up("", {"true"}), seconds(20), {.environment = {"VMETTE_QEMU=/no/qemu"}});
     EXPECT_EQ(finished.code, 125) << finished;
     EXPECT_THAT(finished.err,
-                AllOf(HasSubstr("vm-error"), HasSubstr("/no/qemu"), HasSubstr("(before the command began)")));
+                AllOf(HasSubstr("vm-error"), HasSubstr("/no/qemu"), HasSubstr("(before the command began; run ")));
     EXPECT_EQ(home().last_run()["reason"], "vm-error");
 }
 

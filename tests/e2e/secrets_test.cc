@@ -62,7 +62,7 @@ TEST_F(SecretsTest, MissingOneIsNamedBeforeAnythingStarts) {
     EXPECT_EQ(finished.code, 125) << finished;
     EXPECT_THAT(finished.err,
                 AllOf(HasSubstr("the secret TOKEN comes from the variable NO_SUCH_VARIABLE, which is not set"),
-                      HasSubstr("(before the command began)")));
+                      HasSubstr("(before the command began; run ")));
 }
 
 TEST_F(SecretsTest, CommandThatPrintsOneHasItInItsOwnLogAlone) {

@@ -100,7 +100,7 @@ TEST_F(StreamsTest, UnknownUserIsAFailureBeforeTheCommand) {
     EXPECT_EQ(finished.code, 125) << finished;
     EXPECT_EQ(finished.out, "");
     EXPECT_THAT(finished.err,
-                AllOf(HasSubstr("setup-error"), HasSubstr("nemo"), HasSubstr("(before the command began)")));
+                AllOf(HasSubstr("setup-error"), HasSubstr("nemo"), HasSubstr("(before the command began; run ")));
     EXPECT_EQ(home().last_run()["started_before_failure"], false);
 }
 
@@ -110,7 +110,7 @@ TEST_F(StreamsTest, MissingWorkdirIsMadeAndOneThatCannotBeIsAFailureBeforeTheCom
     auto impossible = shell("echo never", "workdir = \"/etc/passwd/below\"\n");
     EXPECT_EQ(impossible.code, 125) << impossible;
     EXPECT_THAT(impossible.err, AllOf(HasSubstr("setup-error"), HasSubstr("/etc/passwd/below"),
-                                      HasSubstr("(before the command began)")));
+                                      HasSubstr("(before the command began; run ")));
 }
 
 TEST_F(StreamsTest, SetChangesWhatTheFilesSay) {

@@ -103,6 +103,18 @@ TEST(DiagnosticsTest, SyntaxErrorShowsItsPlace) {
               "          ^\n");
 }
 
+TEST(DiagnosticsTest, StringWithoutItsClosingQuoteIsToldFromAControlCharacter) {
+    EXPECT_EQ(errors_of("user = \"a\ntty = true\n"),
+              "agent.toml:2:10: error: not valid TOML: the string is not closed\n"
+              "    user = \"a\n"
+              "             ^\n");
+    for (const char* text : {"user = 'grüße\n", "user = \"a\r\ntty = true\r\n", "user = \"a", "exec = [\"a\n\"]\n",
+                             "env.\"a\n = \"b\"\n", "exec = \"\"\"a\nb\n"})
+        EXPECT_NE(errors_of(text).find("not valid TOML: the string is not closed\n"), std::string::npos)
+            << errors_of(text);
+    EXPECT_NE(errors_of("user = \"a\x01z\"\n").find("unescaped control characters"), std::string::npos);
+}
+
 TEST(DiagnosticsTest, EveryFileThatDoesNotParseIsNamed) {
     LoadRequest request = request_of("x =\n");
     request.sources.push_back({.name = "b.toml", .folder = "/b", .text = "[\n"});

@@ -95,6 +95,14 @@ TEST(StarterTest, IsAValidManifest) {
     EXPECT_NE(starter_manifest("%%").find("name = \"sandbox\""), std::string::npos);
 }
 
+TEST(StarterTest, NamesOtherRootsAndNothingThatIsNotThereYet) {
+    std::string starter = starter_manifest("x");
+    for (const char* root : {"\"squashfs+file://", "\"tar+file://", "\"tar+https://", "#sha256="})
+        EXPECT_NE(starter.find(root), std::string::npos) << root;
+    EXPECT_EQ(starter.find("snapshot"), std::string::npos);
+    EXPECT_NE(starter.find("allowlist is not available yet"), std::string::npos);
+}
+
 TEST(StarterTest, StaysValidWithEveryCommentTakenAway) {
     std::string starter = starter_manifest("x");
     std::string text;

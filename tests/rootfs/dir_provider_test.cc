@@ -54,8 +54,8 @@ TEST_F(DirProviderTest, WhatIsNoFolderIsRefused) {
     EXPECT_EQ(error_of("dir:"), "bad-input: dir: names no folder");
     auto file = write("r.tar", "x");
     auto canonical = std::filesystem::canonical(file).string();
-    EXPECT_EQ(error_of(file.string()), "bad-input: the rootfs " + file.string() +
-                                           " is not a folder; name the file as tar+file://" + canonical);
+    EXPECT_EQ(error_of(file.string()),
+              "bad-input: the rootfs " + file.string() + " is not a folder; name the file as tar+file://" + canonical);
 }
 
 TEST_F(DirProviderTest, HostRootAndOwnFoldersAreRefused) {
@@ -64,18 +64,22 @@ TEST_F(DirProviderTest, HostRootAndOwnFoldersAreRefused) {
                   "bad-input: the rootfs folder " + root + " is the host's own root, which no guest may see");
     std::filesystem::create_directories(layout.state / "runs");
     std::string own = (layout.state / "runs").string();
-    EXPECT_EQ(error_of(own), "bad-input: the rootfs folder " + own + " is one of vmette's own, which no guest may see");
+    EXPECT_EQ(error_of(own), "bad-input: the rootfs folder " + own + " lies in " + layout.state.string() +
+                                 ", one of vmette's own folders, which no guest may see");
+    // What holds such a folder shows it as well.
+    EXPECT_EQ(error_of(dir.string()), "bad-input: the rootfs folder " + dir.string() + " holds " +
+                                          layout.cache.string() +
+                                          ", one of vmette's own folders, which no guest may see");
     // A neighbour whose name begins alike is another folder.
     std::filesystem::create_directories(dir / "state-of-mine");
     EXPECT_TRUE(resolve((dir / "state-of-mine").string()));
 }
 
-TEST_F(DirProviderTest, OtherSourcesAreForRegistriesWhichAreNotThereYet) {
-    EXPECT_EQ(error_of("python:3.12"),
-              "unsupported: images from registries (\"python:3.12\") are not available yet; use a folder, "
-              "squashfs+file://… or tar+https://…");
-    EXPECT_EQ(error_of(""), "bad-input: the rootfs source is empty");
-    EXPECT_EQ(error_of(std::string("./a\0b", 5)), "bad-input: the rootfs source holds a NUL byte");
+TEST_F(DirProviderTest, FileThatLooksLikeAnImageIsNamedAsOne) {
+    auto file = write("r.squashfs", "x");
+    auto canonical = std::filesystem::canonical(file).string();
+    EXPECT_EQ(error_of(file.string()), "bad-input: the rootfs " + file.string() +
+                                           " is not a folder; name the file as squashfs+file://" + canonical);
 }
 
 class FixedProvider final : public Provider {

@@ -108,8 +108,20 @@ protected:
 TEST_F(UnprivilegedTest, HistoryOfAnotherUserIsRefused) {
     ASSERT_OK(open());
     ASSERT_EQ(::chmod(path().parent_path().c_str(), 0755), 0);
-    EXPECT_EQ(run({"nobody", path()}).said,
-              fmt::format("io: open the history {}: Permission denied\n", path().string()));
+    EXPECT_EQ(
+        run({"nobody", path()}).said,
+        fmt::format("io: {} belongs to another user (uid 0): what it holds cannot be trusted\n", path().string()));
+}
+
+TEST_F(UnprivilegedTest, HistoryThatOthersMayWriteIsRefused) {
+    ASSERT_OK(open());
+    ASSERT_EQ(::chmod(path().c_str(), 0666), 0);
+    EXPECT_EQ(open().error().text(), fmt::format("{} can be written by other users (mode 0666): chmod go-w {}",
+                                                 path().string(), path().string()));
+    ASSERT_EQ(::chmod(path().c_str(), 0600), 0);
+    ASSERT_EQ(::chmod(path().parent_path().c_str(), 0777), 0);
+    EXPECT_EQ(open().error().text(), fmt::format("{} can be written by other users (mode 0777): chmod go-w {}",
+                                                 path().parent_path().string(), path().parent_path().string()));
 }
 
 TEST_F(UnprivilegedTest, FolderThatCannotBeMadeIsNamed) {
@@ -119,8 +131,9 @@ TEST_F(UnprivilegedTest, FolderThatCannotBeMadeIsNamed) {
 
 TEST_F(UnprivilegedTest, FolderThatCannotBeWrittenIsSaid) {
     ASSERT_OK(open());
+    constexpr uid_t kNobody = 65534;
     ASSERT_EQ(::chmod(path().parent_path().c_str(), 0555), 0);
-    ASSERT_EQ(::chmod(path().c_str(), 0666), 0);
+    for (const auto& own : {path().parent_path(), path()}) ASSERT_EQ(::chown(own.c_str(), kNobody, kNobody), 0);
     for (const char* suffix : {"-wal", "-shm"}) ASSERT_TRUE(std::filesystem::remove(path().string() + suffix));
     EXPECT_EQ(run({"nobody", path()}).said,
               fmt::format("io: cannot use the history {}: attempt to write a readonly database; the file and its "

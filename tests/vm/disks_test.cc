@@ -44,11 +44,16 @@ struct DisksTest : testing::Test {
         auto disk = open_disk(path, read_only);
         return disk ? "no error" : disk.error().text();
     }
+    std::string named(std::string_view rest) const { return fmt::format("the disk {} {}", path.string(), rest); }
+};
+
+/// The name says what it is.
+struct Qcow2Test : DisksTest {
+    Qcow2Test() { path = folder.path() / "d.qcow2"; }
     std::string qcow2_error(const Qcow2& image) const {
         write(image.bytes);
         return error();
     }
-    std::string named(std::string_view rest) const { return fmt::format("the disk {} {}", path.string(), rest); }
 };
 
 TEST_F(DisksTest, RawImageIsTakenWithItsSize) {
@@ -67,7 +72,17 @@ TEST_F(DisksTest, ReadOnlyDiskCannotBeWritten) {
     EXPECT_EQ(::pwrite(disk->fd.get(), "y", 1, 0), -1);
 }
 
-TEST_F(DisksTest, Qcow2IsKnownByItsMagicAndShowsItsVirtualSize) {
+/// A guest writes what it likes to the start of its raw disk, also a header that chooses another size or file.
+TEST_F(DisksTest, RawDiskStaysRawWhateverIsWrittenToItsStart) {
+    write(Qcow2().bytes);
+    EXPECT_EQ(error(), named("begins like a qcow2 image, which a guest may have written there; if it is one, name it "
+                             "*.qcow2"));
+    path = folder.path() / "d.qcow2";
+    write(std::string(4096, 'x'));
+    EXPECT_EQ(error(), named("is no qcow2 image"));
+}
+
+TEST_F(Qcow2Test, IsKnownByItsNameAndMagicAndShowsItsVirtualSize) {
     write(Qcow2().bytes);
     auto disk = open_disk(path, true);
     ASSERT_TRUE(disk) << disk.error().text();
@@ -75,7 +90,7 @@ TEST_F(DisksTest, Qcow2IsKnownByItsMagicAndShowsItsVirtualSize) {
     EXPECT_EQ(disk->bytes, kGiB);
 }
 
-TEST_F(DisksTest, WhatQemuImgMakesIsTaken) {
+TEST_F(Qcow2Test, WhatQemuImgMakesIsTaken) {
     ProcessSpec spec;
     spec.argv = {"qemu-img", "create", "-q", "-f", "qcow2", path.string(), "10M"};
     auto made = run_captured(spec, std::chrono::seconds(20));
@@ -85,7 +100,7 @@ TEST_F(DisksTest, WhatQemuImgMakesIsTaken) {
     EXPECT_EQ(disk->bytes, 10 * kMiB);
 }
 
-TEST_F(DisksTest, Qcow2ThatNamesAnotherFileIsRefused) {
+TEST_F(Qcow2Test, ThatNamesAnotherFileIsRefused) {
     const std::string only = ": only images that stand alone are taken (qemu-img convert -O qcow2 makes one)";
     Qcow2 backed;
     backed.put64(8, 512);
@@ -107,7 +122,7 @@ TEST_F(DisksTest, Qcow2ThatNamesAnotherFileIsRefused) {
     EXPECT_EQ(qcow2_error(hidden), named("is a qcow2 image with an external data file" + only));
 }
 
-TEST_F(DisksTest, BrokenQcow2HeadersAreRefused) {
+TEST_F(Qcow2Test, BrokenHeadersAreRefused) {
     write(std::string("QFI\xfb") + std::string(60, '\0'));
     EXPECT_EQ(error(), named("is a broken qcow2 image: its header is cut short"));
     Qcow2 short_v3;
