@@ -99,8 +99,8 @@ struct Context {
     PullPolicy pull = PullPolicy::missing;
     bool offline = false;
     Limits limits;
-    oci::ImageSettings settings;                    ///< the user's; `limits` already follows them
-    WallTime now{};                                 ///< what the age of a tag is told by
+    const oci::ImageSettings& settings = oci::default_image_settings();  ///< the user's; `limits` already follows them
+    WallTime now{};                                                      ///< what the age of a tag is told by
     std::filesystem::path ca_certs;                 ///< extra certificates for HTTPS; empty: the system's alone
     std::function<void(const Progress&)> progress;  ///< may be empty
     std::function<bool()> cancelled;                ///< polled; true ends the work with `cancelled`. May be empty

@@ -26,7 +26,7 @@ TEST(CompletionTest, BashScriptParsesAndCompletes) {
     EXPECT_EQ(offered(home, "vmette history --js"), "--json --jsonl\n");
     EXPECT_EQ(offered(home, "vmette history show --j"), "--json\n");
     EXPECT_EQ(offered(home, "vmette history --status lo"), "lost\n");
-    EXPECT_EQ(offered(home, "vmette image ''"), "ls providers\n");
+    EXPECT_EQ(offered(home, "vmette image ''"), "pull ls inspect rm prune verify providers\n");
     EXPECT_EQ(offered(home, "vmette completion z"), "zsh\n");
     EXPECT_EQ(offered(home, "vmette he"), "help\n");
     EXPECT_EQ(offered(home, "vmette help his"), "history\n");
@@ -38,7 +38,7 @@ TEST(CompletionTest, BashScriptParsesAndCompletes) {
 TEST(CompletionTest, BashCompletesAfterLeadingFlags) {
     VmetteHome home;
     EXPECT_EQ(offered(home, "vmette -q u"), "up\n");
-    EXPECT_EQ(offered(home, "vmette --color never -v image p"), "providers\n");
+    EXPECT_EQ(offered(home, "vmette --color never -v image p"), "pull prune providers\n");
     EXPECT_EQ(offered(home, "vmette --color = never history sh"), "show\n");
     EXPECT_EQ(offered(home, "vmette --color n"), "never\n");
     EXPECT_EQ(offered(home, "vmette --qu"), "--quiet\n");
@@ -83,7 +83,7 @@ TEST(CompletionTest, ZshCompletesAsBashDoes) {
         return result.out;
     };
     EXPECT_THAT(offers("vmette -q u"), HasSubstr("VERBS"));
-    EXPECT_THAT(offers("vmette --color never image p"), HasSubstr("ls providers\n"));
+    EXPECT_THAT(offers("vmette --color never image p"), HasSubstr("pull ls inspect rm prune verify providers\n"));
     EXPECT_THAT(offers("vmette man u"), HasSubstr("VERBS"));
     EXPECT_EQ(offers("vmette --color n"), "auto always never\n");
     EXPECT_EQ(offers("vmette -q history --sort d"), "created duration peak_memory boot name exit_code\n");

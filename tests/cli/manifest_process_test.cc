@@ -135,6 +135,10 @@ TEST_F(ManifestTest, StarterManifestIsValid) {
               "vmette: wrote mine.toml; check it with `vmette validate mine.toml`, then run it with `vmette up "
               "mine.toml`\n");
     auto checked = home_.run({"validate", "mine.toml"});
+    EXPECT_EQ(checked.code, 2);
+    EXPECT_THAT(checked.err, HasSubstr("mine.toml:5:10: error: the rootfs folder "));
+    std::filesystem::create_directory(home_.path("rootfs"));
+    checked = home_.run({"validate", "mine.toml"});
     EXPECT_EQ(checked.code, 0) << checked.err;
 
     auto again = home_.run({"init", "mine.toml"});

@@ -72,7 +72,12 @@ TEST(UsageTest, HelpOfAGroupListsItsVerbs) {
     EXPECT_EQ(image.err, "");
     EXPECT_EQ(image.out,
               "usage: vmette image VERB [flags] ...\n\nverbs:\n"
+              "  image pull                  fetch images into the cache\n"
               "  image ls                    list the images in the cache\n"
+              "  image inspect               show one image: its sources, what it runs, and who used it\n"
+              "  image rm                    remove images from the cache\n"
+              "  image prune                 remove images by age and size, and what crashes left\n"
+              "  image verify                read images and compare them with their digests\n"
               "  image providers             list what a rootfs source may be\n"
               "\n`vmette image VERB --help` shows one in full.\n");
     EXPECT_EQ(home.run({"-q", "image", "-h"}).out, image.out);
@@ -112,7 +117,8 @@ TEST(UsageTest, MissingOperandIsNamed) {
     EXPECT_EQ(missing.code, 2);
     EXPECT_THAT(missing.err, StartsWith("vmette: error: vmette up: FILE is required\n"));
     EXPECT_THAT(home.run({"run"}).err, StartsWith("vmette: error: vmette run: SOURCE is required\n"));
-    EXPECT_THAT(home.run({"image"}).err, StartsWith("vmette: error: vmette image needs one of: ls, providers, "));
+    EXPECT_THAT(home.run({"image"}).err,
+                StartsWith("vmette: error: vmette image needs one of: pull, ls, inspect, rm, prune, "));
 }
 
 TEST(UsageTest, VerbsThatAreNotThereYetSaySo) {

@@ -266,6 +266,11 @@ Result<toml::table> parse_file(const std::filesystem::path& file, const std::str
 
 }  // namespace
 
+const ImageSettings& default_image_settings() {
+    static const ImageSettings kDefaults;
+    return kDefaults;
+}
+
 RegistrySettings ImageSettings::of(const std::string& registry) const {
     auto found = registries.find(std::string(canonical_registry(registry)));
     return found == registries.end() ? RegistrySettings{} : found->second;

@@ -37,6 +37,9 @@ struct ImageSettings {
     RegistrySettings of(const std::string& registry) const;
 };
 
+/// What counts without a config.toml. Lives as long as the program.
+const ImageSettings& default_image_settings();
+
 /// Reads [images] and [registries] of config.toml (docs/images.md says how they are spelt); other tables are not looked
 /// at. Sizes and durations are spelt as in a manifest, durations also in days ("30d"). A path is taken from the file's
 /// folder. A file that is not there gives the defaults. Errors: `bad_input`, one line an error, "FILE:LINE:COLUMN: …",
