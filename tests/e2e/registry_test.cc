@@ -66,6 +66,36 @@ TEST_F(RegistryTest, SameLayersInAnotherCompressionAreTheSameImage) {
     EXPECT_EQ(both.out.substr(0, line + 1), both.out.substr(line + 1));
 }
 
+/// Type, mode, owner, size, links, target, attributes and content of all that is in two trees must be the same. A
+/// folder's own size and links are its filesystem's business.
+TEST_F(RegistryTest, TreeIsTheOneThatUmociUnpacks) {
+    if (::geteuid() != 0) GTEST_SKIP() << "needs root to unpack owners and devices";
+    VmetteHome home(Cache::own);
+    ASSERT_EQ(home.vmette({"image", "pull", image("python")}).code, 0);
+    const std::string script = R"(set -e
+        unsquashfs -quiet -no-progress -d ours "$1" >/dev/null
+        skopeo copy --quiet --src-tls-verify=false "docker://$2" oci:layout:x
+        umoci unpack --image layout:x bundle >/dev/null 2>&1
+        for tree in ours bundle/rootfs; do (
+            cd $tree
+            find . ! -type d -printf '%P|%y|%m|%U|%G|%s|%n|%l|%T@\n'
+            find . -type d -printf '%P|%y|%m|%U|%G\n'
+            find . -type f -print0 | xargs -0 sha256sum
+            getfattr -R -h -d -m - -e hex . 2>/dev/null
+        ) | sed 's/\.0*$//' | sort >$(basename $tree).txt; done
+        wc -l <ours.txt
+        diff ours.txt rootfs.txt | head -n 20)";
+    Json known = inspect(home, "python");
+    ProcessSpec spec;
+    spec.argv = {"sh", "-c", "cd \"$0\"; " + script, home.folder().string(), known["path"].get<std::string>(),
+                 image("python:latest")};
+    auto compared = run_captured(spec, std::chrono::seconds(120));
+    ASSERT_TRUE(compared) << compared.error().text();
+    EXPECT_TRUE(compared->ok()) << compared->err;
+    EXPECT_GT(std::atoi(compared->out.c_str()), 5000) << compared->out;
+    EXPECT_EQ(compared->out.find('\n'), compared->out.size() - 1) << compared->out;
+}
+
 TEST_F(RegistryTest, WhatIsNotThereIsSaidByName) {
     VmetteHome home(Cache::own);
     auto gone = home.vmette({"image", "pull", image("nothing:here")});
