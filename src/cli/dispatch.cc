@@ -149,6 +149,7 @@ int run_verb(const Verb& verb, const std::vector<std::string>& words, Console& c
     auto code = command->run(context);
     if (code) return *code;
     console.error(code.error().text());
+    if (code.error().code == ErrorCode::cancelled) return scheduler::kExitInterrupted;
     bool callers_fault = code.error().code == ErrorCode::bad_input || code.error().code == ErrorCode::unsupported;
     return callers_fault ? int{scheduler::kExitUsage} : verb.failure_code;
 }

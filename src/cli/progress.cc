@@ -28,14 +28,29 @@ std::string progress_text(const rootfs::Progress& progress, Duration since_start
     return text;
 }
 
-void ProgressLine::update(const rootfs::Progress& progress) {
+/// What several items add up to; the one line stands for all of them.
+rootfs::Progress ProgressLine::sum(const rootfs::Progress& progress) {
+    if (progress.item.empty()) return progress;
+    items_[std::string(progress.item)] = {progress.done, progress.total};
+    rootfs::Progress all = progress;
+    all.done = all.total = 0;
+    for (const auto& [item, bytes] : items_) {
+        all.done += bytes.first;
+        all.total += bytes.second;
+    }
+    return all;
+}
+
+void ProgressLine::update(const rootfs::Progress& one) {
     if (!wanted()) return;
     auto now = clock_.monotonic();
-    bool new_step = step_ != progress.step;
+    bool new_step = step_ != one.step;
     if (new_step) {
-        step_ = progress.step;
+        step_ = one.step;
         step_start_ = now;
+        items_.clear();
     }
+    const rootfs::Progress progress = sum(one);
     if (!new_step && last_ && now - *last_ < std::chrono::milliseconds(100)) return;
     last_ = now;
     show(progress_text(progress, std::chrono::duration_cast<Duration>(now - step_start_)));

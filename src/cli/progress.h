@@ -1,8 +1,11 @@
 #pragma once
 /// The one line that a person who waits is shown.
 
+#include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/units.h"
@@ -28,11 +31,13 @@ public:
     void clear();
 
 private:
+    rootfs::Progress sum(const rootfs::Progress& progress);
     bool wanted() const { return console_.err_is_terminal() && !console_.quiet(); }
 
     Console& console_;
     const Clock& clock_;
     std::string step_;
+    std::map<std::string, std::pair<std::uint64_t, std::uint64_t>> items_;  ///< bytes done and in all
     MonotonicTime step_start_{};
     std::optional<MonotonicTime> last_;
     bool shown_ = false;

@@ -47,6 +47,9 @@ TEST(HarmlessTest, TextStaysAndControlsAreEscaped) {
         << "C1: CSI in one character";
     EXPECT_EQ(harmless("\xC2\xA0"), "\xC2\xA0") << "a no-break space is not a control";
     EXPECT_EQ(harmless("caf\xE9"), "caf\\xe9");
+    EXPECT_EQ(harmless("a\u202Eb\u2066c\u200Fd\u061Ce"), "a\\xe2\\x80\\xaeb\\xe2\\x81\\xa6c\\xe2\\x80\\x8fd\\xd8\\x9ce")
+        << "what turns the direction of the text";
+    EXPECT_EQ(harmless("\u200D\u2026\u2070"), "\u200D\u2026\u2070");
 }
 
 TEST(HarmlessTest, OneLineEscapesNewlinesToo) {

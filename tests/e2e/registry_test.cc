@@ -87,7 +87,11 @@ TEST_F(RegistryTest, TreeIsTheOneThatUmociUnpacks) {
         diff ours.txt rootfs.txt | head -n 20)";
     Json known = inspect(home, "python");
     ProcessSpec spec;
-    spec.argv = {"sh", "-c", "cd \"$0\"; " + script, home.folder().string(), known["path"].get<std::string>(),
+    spec.argv = {"sh",
+                 "-c",
+                 "cd \"$0\"; " + script,
+                 home.folder().string(),
+                 known["path"].get<std::string>(),
                  image("python:latest")};
     auto compared = run_captured(spec, std::chrono::seconds(120));
     ASSERT_TRUE(compared) << compared.error().text();

@@ -102,8 +102,8 @@ TEST_F(RootsTest, HostileTarIsRefusedAndWritesNothingOutside) {
 
 TEST_F(RootsTest, MissingImageIsNamed) {
     auto finished = home().vmette({"run", "squashfs+file:///no/such.squashfs", "--", "true"});
-    EXPECT_EQ(finished.code, 125) << finished;
-    EXPECT_THAT(finished.err, AllOf(HasSubstr("image-error"), HasSubstr("/no/such.squashfs")));
+    EXPECT_EQ(finished.code, 2) << finished;
+    EXPECT_THAT(finished.err, HasSubstr("error: the file /no/such.squashfs does not exist\n"));
 }
 
 TEST_F(RootsTest, ImageWithoutACommandNeedsOne) {

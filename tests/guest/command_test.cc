@@ -174,6 +174,20 @@ TEST_F(CommandTest, TerminalIsOneStreamWithASize) {
     EXPECT_THAT(result.out, ::testing::HasSubstr("30 100\r\n[hello]\r\n"));
 }
 
+/// A shell changes the terminal's mode before it reads, and the kernel then drops what marked the end.
+TEST_F(CommandTest, EndOfATerminalsInputStaysWhateverTheModeDoes) {
+    ASSERT_NO_FATAL_FAILURE(boot());
+    wire::Exec exec = shell("stty raw; sleep 1; stty sane; cat; cat; echo over");
+    exec.tty = true;
+    exec.stdin_open = true;
+    machine_->send(Type::exec, 1, wire::encode(exec));
+    ASSERT_NO_FATAL_FAILURE(expect_started(1));
+    machine_->send(Type::in_end, 1);
+    CommandResult result = read_to_end(*machine_, 1);
+    ASSERT_TRUE(result.exited);
+    EXPECT_THAT(result.out, ::testing::HasSubstr("over"));
+}
+
 TEST_F(CommandTest, ChildrenLeftBehindDoNotHoldTheEnd) {
     ASSERT_NO_FATAL_FAILURE(boot());
     CommandResult result = run(*machine_, shell("(sleep 1000; echo never) & echo now"));

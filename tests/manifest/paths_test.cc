@@ -117,6 +117,17 @@ TEST_F(PathsTest, ForbiddenFoldersAreComparedByTheirRealPaths) {
     EXPECT_NE(error_of("shares = [\".:/x\"]\n").find("holds vmette's own folder"), std::string::npos);
 }
 
+TEST_F(PathsTest, DiskMayNotBeAFileOfVmettesOwn) {
+    fs::create_directories(root_ / "proj/state");
+    std::ofstream(root_ / "proj/state/vmette.db") << std::string(4096, 'x');
+    fs::create_symlink("state/vmette.db", root_ / "proj/innocent.img");
+    forbidden_ = {root_ / "proj/state"};
+    for (const char* path : {"state/vmette.db", "innocent.img"})
+        EXPECT_NE(error_of(fmt::format("[[disks]]\npath = \"{}\"\n", path)).find("lies in vmette's own folder"),
+                  std::string::npos)
+            << path;
+}
+
 TEST_F(PathsTest, RootfsSourcesThatAreLocalBecomeAbsolute) {
     auto source = [&](std::string_view text) {
         return load_here(fmt::format("rootfs = \"{}\"\n", text)).sandbox.rootfs.source;

@@ -49,6 +49,14 @@ TEST_F(SquashfsProviderTest, ImageCutShortIsRefused) {
     EXPECT_TRUE(error.starts_with("bad-image:  is a squashfs image that is cut short: 200 bytes of ")) << error;
 }
 
+TEST_F(SquashfsProviderTest, ImageWithATailThatWouldFillTheCacheIsRefused) {
+    std::filesystem::resize_file(image, 6'000'000'000);
+    std::string error = error_of(source(image));
+    EXPECT_TRUE(error.find("is a squashfs image of ") != error.npos) << error;
+    EXPECT_TRUE(error.ends_with(" more behind its end")) << error;
+    EXPECT_TRUE(image_files().empty());
+}
+
 TEST_F(SquashfsProviderTest, SuperblockThatContradictsItselfIsRefused) {
     const std::string contradicts = "bad-image:  is not a valid squashfs image: its superblock contradicts itself";
     EXPECT_EQ(refuse(damaged(28, "\x05")), contradicts) << "version";

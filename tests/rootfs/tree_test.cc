@@ -67,6 +67,21 @@ TEST_F(TreeTest, FileReplacesAFolderWithAllThatIsInIt) {
     EXPECT_EQ(root->self->links, 4U);
 }
 
+/// Each path may go through forty links, and each link's target be 4,096 bytes long: together that is bounded.
+TEST_F(TreeTest, WorkThatLinksMakeIsBounded) {
+    std::string there_and_back;
+    for (int i = 0; i < 800; ++i) there_and_back += "a/../";
+    ASSERT_TRUE(folder("a"));
+    for (int i = 1; i < 39; ++i)
+        ASSERT_TRUE(symlink(fmt::format("l{}", i), there_and_back + (i == 1 ? "a" : fmt::format("l{}", i - 1))));
+    std::string error;
+    int paths = 0;
+    for (; paths < 10'000 && error.empty(); ++paths)
+        if (auto put = file(fmt::format("l38/f{}", paths)); !put) error = put.error().message;
+    EXPECT_LT(paths, 1000);
+    EXPECT_EQ(error.find("leads its entries through too many symbolic links (up to \"l38/f"), 0u) << error;
+}
+
 TEST_F(TreeTest, HardLinkSharesTheInodeAndOutlivesItsFirstName) {
     ASSERT_TRUE(file("a"));
     ASSERT_TRUE(tree.link("b", "a"));

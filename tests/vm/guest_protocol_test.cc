@@ -332,5 +332,30 @@ TEST_F(GuestProtocolTest, GarbageNeverPassesAndNeverGrows) {
     }
 }
 
+/// What wait(2) cannot report would contradict the exit code that is made of it.
+struct End {
+    bool signaled;
+    std::uint32_t code;
+    std::string refusal;  ///< empty: taken
+};
+class EndTest : public GuestProtocolTest, public ::testing::WithParamInterface<End> {};
+
+TEST_P(EndTest, IsTakenWhenTheKernelCanHaveSaidIt) {
+    wire::Exited message;
+    message.signaled = GetParam().signaled;
+    message.code = GetParam().code;
+    reach_running();
+    EXPECT_EQ(offence(wire::frame(Type::exited, 1, wire::encode(message))), GetParam().refusal);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Ends, EndTest,
+    ::testing::Values(End{false, 0, ""}, End{false, 255, ""}, End{true, 1, ""}, End{true, 64, ""},
+                      End{false, 256, "the guest told of an end that no command can have (exit code 256)"},
+                      End{false, 0xffffff00,
+                          "the guest told of an end that no command can have (exit code 4294967040)"},
+                      End{true, 0, "the guest told of an end that no command can have (signal 0)"},
+                      End{true, 65, "the guest told of an end that no command can have (signal 65)"}));
+
 }  // namespace
 }  // namespace vmette::vm

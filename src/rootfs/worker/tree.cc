@@ -12,6 +12,9 @@ namespace {
 constexpr std::size_t kMaxName = 255;
 constexpr std::size_t kMaxPath = 4096;
 constexpr int kMaxLinks = 40;
+/// Steps that symbolic links may add to the ways of all entries together: real archives need about one an entry.
+constexpr std::uint64_t kFreeDetours = 1'000'000;
+constexpr std::uint64_t kDetoursPerEntry = 16;
 /// A path of kMaxPath bytes can be this deep; symbolic links must not take anybody deeper.
 constexpr std::uint32_t kMaxDepth = kMaxPath / 2;
 
@@ -131,6 +134,11 @@ Result<Tree::Place> Tree::find_place(std::string_view entry, std::string_view pa
             at = root_;
         }
         VMETTE_TRY(auto more, components(entry, link_target));
+        // A link's target may be long, each path may go through many, and there may be millions of paths.
+        detours_ += more.size();
+        if (detours_ > kFreeDetours + kDetoursPerEntry * entries_)
+            return fail(ErrorCode::bad_image, "leads its entries through too many symbolic links (up to {})",
+                        show_name(entry));
         pending.insert(pending.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
     }
     return Place{at, std::move(last)};

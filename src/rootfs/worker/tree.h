@@ -127,6 +127,7 @@ private:
     std::uint64_t max_entries_;
     TreeRules rules_;
     std::uint64_t entries_ = 0;
+    std::uint64_t detours_ = 0;  ///< components of links' targets that were walked
     std::uint16_t layer_ = 1;
     /// Names, targets and the nodes of maps; only the end of the tree frees them, and max_entries bounds them.
     std::pmr::monotonic_buffer_resource memory_;
