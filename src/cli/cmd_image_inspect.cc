@@ -23,7 +23,8 @@ struct Known {
 
 std::string config_json(const rootfs::ImageConfig& config) {
     std::vector<std::string> env;
-    for (const auto& [name, value] : config.env) env.push_back(name + "=" + value);
+    env.reserve(config.env.size());
+    for (const auto& [name, value] : config.env) env.push_back(fmt::format("{}={}", name, value));
     return JsonObject()
         .texts("entrypoint", config.entrypoint)
         .texts("cmd", config.command)
@@ -82,7 +83,7 @@ std::string as_text(const Known& known) {
     line("made from", harmless_line(image.content_digest));
     line("entrypoint", words(known.config.entrypoint));
     line("cmd", words(known.config.command));
-    for (const auto& [name, value] : known.config.env) line("env", harmless_line(name + "=" + value));
+    for (const auto& [name, value] : known.config.env) line("env", harmless_line(fmt::format("{}={}", name, value)));
     line("user", harmless_line(known.config.user));
     line("workdir", harmless_line(known.config.workdir));
     for (const auto& run : known.runs)

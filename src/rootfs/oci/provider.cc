@@ -92,7 +92,7 @@ std::optional<Resolved> RemoteImage::open_record(const std::optional<ImageRecord
     auto config = decode_image_config(record->config);
     if (image && config) return make_resolved(source_, *std::move(image), *std::move(config));
     log(LogLevel::info, "the image of {} is to be made again", name_);
-    (void)context_.index.remove(record->digest);
+    [[maybe_unused]] auto forgotten = context_.index.remove(record->digest);
     return std::nullopt;
 }
 
@@ -137,7 +137,7 @@ Result<Resolved> RemoteImage::ask_registry(const std::optional<ImageRecord>& kno
             same_manifest_ = *std::move(image);
             return false;
         }
-        (void)context_.index.remove(record->digest);
+        [[maybe_unused]] auto forgotten = context_.index.remove(record->digest);
         return true;
     };
     auto pulled = pull(request, context_, wanted);
@@ -161,6 +161,7 @@ Result<Resolved> RemoteImage::merge(Pulled& pulled) {
         return fail(ErrorCode::bad_image, "{}: its config names {} layers, its manifest {}", name_,
                     pulled.documents.image.diff_ids.size(), pulled.layers.size());
     std::vector<LayerInput> inputs;
+    inputs.reserve(pulled.layers.size());
     for (std::size_t i = 0; i < pulled.layers.size(); ++i)
         inputs.push_back({.fd = pulled.layers[i].fd.get(),
                           .descriptor = pulled.layers[i].descriptor,
@@ -202,7 +203,7 @@ private:
         if (!record) return std::nullopt;
         auto image = open_image(context_.layout, record->digest, record->bytes);
         if (!image) {
-            (void)context_.index.remove(record->digest);
+            [[maybe_unused]] auto forgotten = context_.index.remove(record->digest);
             return std::nullopt;
         }
         auto root = remember(source_, *std::move(image), documents, source_, context_);
