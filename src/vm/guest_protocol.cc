@@ -126,7 +126,8 @@ Result<> GuestProtocol::end() const {
 Result<std::size_t> GuestProtocol::take_frame(std::string_view bytes) {
     if (bytes.size() < wire::kHeaderSize) return 0;
     wire::Header header;
-    bool sound = wire::decode_header(bytes.data(), header);
+    const char* start = bytes.data();
+    bool sound = wire::decode_header(start, header);
     if (!sound && header.length <= wire::kMaxPayload)
         return fail(ErrorCode::protocol, "the guest sent a frame with unknown flags");
     // Judged by its header alone, so that nothing unwanted is ever buffered.
