@@ -4,10 +4,13 @@ namespace vmette::cli {
 
 std::span<const Verb* const> all_verbs() {
     static constexpr const Verb* kVerbs[] = {
-        &kUpVerb,      &kRunVerb,         &kValidateVerb,    &kPlanVerb,           &kInitVerb,    &kSchemaVerb,
-        &kHistoryVerb, &kHistoryShowVerb, &kHistoryLogsVerb, &kImagePullVerb,      &kImageLsVerb, &kImageInspectVerb,
-        &kImageRmVerb, &kImagePruneVerb,  &kImageVerifyVerb, &kImageProvidersVerb, &kGcVerb,      &kDoctorVerb,
-        &kVersionVerb, &kCompletionVerb,  &kManVerb,         &kHelpVerb,
+        &kUpVerb,          &kRunVerb,         &kValidateVerb,    &kPlanVerb,
+        &kInitVerb,        &kSchemaVerb,      &kHistoryVerb,     &kHistoryShowVerb,
+        &kHistoryLogsVerb, &kImagePullVerb,   &kImageLsVerb,     &kImageInspectVerb,
+        &kImageRmVerb,     &kImagePruneVerb,  &kImageVerifyVerb, &kImageProvidersVerb,
+        &kBatchRunVerb,    &kBatchResumeVerb, &kBatchRetryVerb,  &kBatchCancelVerb,
+        &kGcVerb,          &kDoctorVerb,      &kVersionVerb,     &kCompletionVerb,
+        &kManVerb,         &kHelpVerb,
     };
     return kVerbs;
 }
@@ -24,11 +27,26 @@ std::vector<const Verb*> verbs_below(std::string_view parent) {
 
 std::span<const std::string_view> unavailable_verbs() {
     static constexpr std::string_view kNames[] = {
-        "ps",           "logs",          "stop",           "exec",          "shell",
-        "cp",           "wait",          "rerun",          "batch run",     "batch resume",
-        "batch retry",  "batch cancel",  "batch ls",       "batch show",    "batch explain",
-        "batch report", "history stats", "history diff",   "history prune", "history sql",
-        "snapshot ls",  "snapshot rm",   "snapshot prune", "mcp",
+        "ps",
+        "logs",
+        "stop",
+        "exec",
+        "shell",
+        "cp",
+        "wait",
+        "rerun",
+        "batch ls",
+        "batch show",
+        "batch explain",
+        "batch report",
+        "history stats",
+        "history diff",
+        "history prune",
+        "history sql",
+        "snapshot ls",
+        "snapshot rm",
+        "snapshot prune",
+        "mcp",
     };
     return kNames;
 }

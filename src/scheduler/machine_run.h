@@ -12,7 +12,7 @@
 #include "scheduler/life.h"
 #include "scheduler/output.h"
 #include "scheduler/run.h"
-#include "scheduler/signals.h"
+#include "scheduler/stop.h"
 #include "scheduler/verdict.h"
 #include "vm/session.h"
 
@@ -24,7 +24,7 @@ struct Surroundings {
     const manifest::Sandbox& sandbox;
     const RunOptions& options;
     RunObserver& observer;
-    SignalQueue* signals;  ///< null: none
+    StopSource* signals;  ///< null: none
 };
 
 /// The ledger of one run's processes, in the store.

@@ -30,7 +30,7 @@ std::optional<std::string> process_environment(const std::string& name) {
 store::RunRecord new_record(const RunHost& host, const manifest::Sandbox& sandbox, const RunOptions& options) {
     store::RunRecord record;
     record.created_at = host.clock.now();
-    record.id = make_ulid(record.created_at.time_since_epoch().count());
+    record.id = options.run_id.empty() ? make_ulid(record.created_at.time_since_epoch().count()) : options.run_id;
     record.name = sandbox.name;
     record.batch = options.batch;
     record.job = options.job;
@@ -69,7 +69,7 @@ rootfs::PullPolicy pull_policy(manifest::Pull pull) {
 class RunJob {
 public:
     RunJob(const RunHost& host, const manifest::Sandbox& sandbox, const RunOptions& options, RunObserver& observer,
-           SignalQueue* signals)
+           StopSource* signals)
         : host_(host),
           sandbox_(sandbox),
           options_(options),
@@ -175,7 +175,7 @@ private:
     const manifest::Sandbox& sandbox_;
     const RunOptions& options_;
     RunObserver& observer_;
-    SignalQueue* signals_;
+    StopSource* signals_;
     store::RunRecord record_;
     std::string late_problem_;
 };
@@ -187,11 +187,11 @@ Result<RunOutcome> run_sandbox(const RunHost& host, const manifest::Sandbox& san
     auto missing = manifest::not_available_yet(sandbox);
     if (!missing.empty()) return fail(ErrorCode::unsupported, "{}", fmt::join(missing, "; "));
     std::optional<SignalQueue> signals;
-    if (options.handle_signals) {
+    if (options.stop == nullptr && options.handle_signals) {
         VMETTE_TRY(auto opened, SignalQueue::open());
         signals.emplace(std::move(opened));
     }
-    RunJob job(host, sandbox, options, observer, signals ? &*signals : nullptr);
+    RunJob job(host, sandbox, options, observer, signals ? &*signals : options.stop);
     return job.run();
 }
 

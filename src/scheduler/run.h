@@ -13,6 +13,7 @@
 #include "base/layout.h"
 #include "manifest/sandbox.h"
 #include "rootfs/provider.h"
+#include "scheduler/stop.h"
 #include "store/store.h"
 #include "vm/session.h"
 
@@ -74,6 +75,9 @@ struct RunOptions {
     /// SIGINT, SIGTERM and SIGHUP of the calling thread end the run, SIGWINCH resizes its terminal; they are blocked in
     /// the thread meanwhile. False: signals are the caller's.
     bool handle_signals = true;
+    /// Asks for the end in place of signals; borrowed. With it `handle_signals` means nothing.
+    StopSource* stop = nullptr;
+    std::string run_id;  ///< a fresh ULID of the caller's; empty: one is made
     std::string batch, job;
     std::uint32_t attempt = 1;
 };

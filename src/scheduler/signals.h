@@ -8,26 +8,27 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "scheduler/stop.h"
 
 namespace vmette::scheduler {
 
 /// While it lives, SIGINT, SIGTERM, SIGHUP and SIGWINCH are blocked in this thread and queue in a signalfd; SIGPIPE is
 /// blocked, so that a reader who left is an error of write(2). Destruction restores the mask and drops what nobody
 /// took.
-class SignalQueue {
+class SignalQueue final : public StopSource {
 public:
     static Result<SignalQueue> open();
     SignalQueue(SignalQueue&& other) noexcept;
     SignalQueue& operator=(SignalQueue&&) = delete;
-    ~SignalQueue();
+    ~SignalQueue() override;
 
-    int fd() const { return fd_.get(); }
+    int fd() const override { return fd_.get(); }
     /// The next signal that waits; never blocks.
-    std::optional<int> take();
+    std::optional<int> take() override;
     /// True when a signal that ends the run waits. Window changes are taken and dropped.
-    bool end_requested();
+    bool end_requested() override;
     /// The ending signal that end_requested() saw and take() will return first; 0: none.
-    int requested() const { return pending_; }
+    int requested() const override { return pending_; }
 
 private:
     SignalQueue() = default;

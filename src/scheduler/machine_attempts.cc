@@ -1,0 +1,151 @@
+#include "scheduler/machine_attempts.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdint>
+#include <utility>
+
+#include "manifest/load.h"
+#include "scheduler/run.h"
+#include "store/batches.h"
+
+namespace vmette::scheduler {
+namespace {
+
+/// The stored manifest of a job as the sandbox it was made from. What it names on the host was checked when the batch
+/// was made, and fails the run if it is not there any more.
+Result<manifest::Sandbox> stored_sandbox(store::Store& store, const std::string& batch_id, std::uint32_t job) {
+    VMETTE_TRY(std::string text, store::Batches(store).job_manifest(batch_id, job));
+    manifest::LoadRequest request;
+    request.sources.push_back({.name = "the stored manifest", .folder = "/", .text = std::move(text)});
+    request.environment = [](const std::string&) { return std::nullopt; };
+    request.check_host = false;
+    auto sandbox = manifest::load(request);
+    if (sandbox) return *std::move(sandbox);
+    return fail(ErrorCode::internal, "the stored manifest cannot be read: {}", sandbox.error().front().message);
+}
+
+}  // namespace
+
+/// Passes on what a run says of itself.
+class MachineAttempts::Teller final : public RunObserver {
+public:
+    Teller(MachineAttempts& attempts, std::uint32_t job) : attempts_(attempts), job_(job) {}
+
+    void on_phase(std::string_view phase) override {
+        attempts_.tell({.job = job_, .kind = AttemptEvent::Kind::phase, .text = std::string(phase)});
+    }
+    void on_image_progress(const rootfs::Progress&) override {}
+    void on_warning(std::string_view message) override {
+        attempts_.tell({.job = job_, .kind = AttemptEvent::Kind::warning, .text = std::string(message)});
+    }
+
+private:
+    MachineAttempts& attempts_;
+    std::uint32_t job_;
+};
+
+Result<std::unique_ptr<MachineAttempts>> MachineAttempts::make(const AttemptSetting& setting) {
+    Fd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    if (!wake) return fail_errno("eventfd");
+    return std::unique_ptr<MachineAttempts>(new MachineAttempts(setting, std::move(wake)));
+}
+
+MachineAttempts::~MachineAttempts() {
+    {
+        std::lock_guard lock(mutex_);
+        over_ = true;
+        orders_.clear();
+        for (auto& [job, stop] : stops_) {
+            stop->request(SIGTERM);
+            stop->request(SIGTERM);
+        }
+    }
+    work_waits_.notify_all();
+}
+
+void MachineAttempts::start(AttemptOrder order) {
+    auto stop = StopRequests::open();
+    if (!stop) return tell({.job = order.job, .kind = AttemptEvent::Kind::ended, .text = stop.error().text()});
+    std::lock_guard lock(mutex_);
+    stops_[order.job] = std::make_unique<StopRequests>(*std::move(stop));
+    orders_.push_back(std::move(order));
+    if (idle_ < orders_.size()) threads_.emplace_back([this] { work(); });
+    work_waits_.notify_one();
+}
+
+void MachineAttempts::stop(std::uint32_t job, int signal) {
+    std::lock_guard lock(mutex_);
+    if (auto found = stops_.find(job); found != stops_.end()) found->second->request(signal);
+}
+
+std::vector<AttemptEvent> MachineAttempts::take() {
+    std::uint64_t count = 0;
+    [[maybe_unused]] auto drained = ::read(wake_.get(), &count, sizeof count);
+    std::lock_guard lock(mutex_);
+    return std::exchange(events_, {});
+}
+
+void MachineAttempts::tell(AttemptEvent event) {
+    std::lock_guard lock(mutex_);
+    if (event.kind == AttemptEvent::Kind::ended) stops_.erase(event.job);
+    events_.push_back(std::move(event));
+    std::uint64_t one = 1;
+    [[maybe_unused]] auto written = ::write(wake_.get(), &one, sizeof one);
+}
+
+std::optional<AttemptOrder> MachineAttempts::next_order() {
+    std::unique_lock lock(mutex_);
+    ++idle_;
+    work_waits_.wait(lock, [this] { return over_ || !orders_.empty(); });
+    --idle_;
+    if (over_) return std::nullopt;
+    auto order = std::move(orders_.front());
+    orders_.pop_front();
+    return order;
+}
+
+void MachineAttempts::work() {
+    while (auto order = next_order()) {
+        StopSource* stop = nullptr;
+        {
+            std::lock_guard lock(mutex_);
+            stop = stops_.at(order->job).get();
+        }
+        tell(carry_out(*order, *stop));
+    }
+}
+
+AttemptEvent MachineAttempts::carry_out(const AttemptOrder& order, StopSource& stop) {
+    AttemptEvent event{.job = order.job, .kind = AttemptEvent::Kind::ended};
+    // A connection belongs to one thread; opening one costs less than a millisecond.
+    auto outcome = [&]() -> Result<RunOutcome> {
+        VMETTE_TRY(auto store, store::Store::open(setting_.layout.database(), setting_.clock));
+        VMETTE_TRY(auto sandbox, stored_sandbox(store, setting_.batch_id, order.job));
+        RunHost host{setting_.layout, setting_.clock, store, setting_.providers};
+        RunOptions options;
+        options.offline = setting_.offline;
+        options.stop = &stop;
+        options.run_id = order.run_id;
+        options.batch = setting_.batch_id;
+        options.job = order.name;
+        options.attempt = order.attempt;
+        Teller teller(*this, order.job);
+        return run_sandbox(host, sandbox, options, teller);
+    }();
+    if (!outcome) {
+        event.text = outcome.error().text();
+        return event;
+    }
+    event.record = std::move(outcome->record);
+    if (setting_.results != nullptr) {
+        // The run ended as it did: results that cannot be copied are in its own folder all the same.
+        if (auto put = setting_.results->put(order.name, event.record); !put)
+            tell({.job = order.job, .kind = AttemptEvent::Kind::warning, .text = put.error().text()});
+    }
+    return event;
+}
+
+}  // namespace vmette::scheduler
