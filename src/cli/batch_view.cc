@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "cli/batch_text.h"
 #include "cli/json_writer.h"
 #include "cli/table.h"
 #include "cli/times.h"
@@ -17,24 +18,6 @@ using Kind = BatchEvent::Kind;
 
 constexpr std::size_t kFailuresShown = 3;
 constexpr Duration kRedraw{100};
-
-std::uint32_t settled(const store::JobCounts& counts) {
-    return counts.succeeded + counts.failed + counts.skipped + counts.cancelled + counts.unknown;
-}
-
-std::uint32_t total(const store::JobCounts& counts) { return settled(counts) + counts.pending + counts.running; }
-
-std::string counts_json(const store::JobCounts& counts) {
-    return JsonObject()
-        .number("pending", counts.pending)
-        .number("running", counts.running)
-        .number("succeeded", counts.succeeded)
-        .number("failed", counts.failed)
-        .number("skipped", counts.skipped)
-        .number("cancelled", counts.cancelled)
-        .number("unknown", counts.unknown)
-        .render(false);
-}
 
 bool is_failure(store::JobState state) { return state == store::JobState::failed || state == store::JobState::unknown; }
 
@@ -101,7 +84,7 @@ void BatchBoard::hear(const BatchEvent& event) {
     switch (event.kind) {
         case Kind::batch_started:
             began_ = event.at;
-            settled_before_ = settled(event.counts);
+            settled_before_ = settled_jobs(event.counts);
             break;
         case Kind::job_started:
             running_[*event.job] = {event.name, "starting", event.at, event.attempt};
@@ -125,24 +108,10 @@ void BatchBoard::hear(const BatchEvent& event) {
     }
 }
 
-std::string BatchBoard::counts_line() const {
-    std::string text = fmt::format("{} of {} done", settled(counts_), total(counts_));
-    auto add = [&text](std::uint32_t count, std::string_view what) {
-        if (count > 0) text += fmt::format(", {} {}", count, what);
-    };
-    add(counts_.succeeded, "ok");
-    add(counts_.failed, "failed");
-    add(counts_.unknown, "unknown");
-    add(counts_.skipped, "skipped");
-    add(counts_.cancelled, "cancelled");
-    add(counts_.pending, "waiting");
-    return text;
-}
-
 std::string BatchBoard::pace_line(WallTime now) const {
     auto elapsed = std::max(now - began_, Duration(1));
     std::string text = fmt::format("{} of {} machines, {}", running_.size(), window_, short_duration(elapsed));
-    std::uint32_t done = settled(counts_) - settled_before_;
+    std::uint32_t done = settled_jobs(counts_) - settled_before_;
     if (done == 0) return text;
     double a_minute = 60'000.0 * done / static_cast<double>(elapsed.count());
     text += fmt::format(", {:.{}f} jobs a minute", a_minute, a_minute < 10 ? 1 : 0);
@@ -153,7 +122,7 @@ std::string BatchBoard::pace_line(WallTime now) const {
 }
 
 std::vector<std::string> BatchBoard::lines(WallTime now, std::size_t width, std::size_t height) const {
-    std::vector<std::string> out{counts_line(), pace_line(now)};
+    std::vector<std::string> out{counts_text(counts_), pace_line(now)};
     if (!notice_.empty()) out.push_back(notice_);
     std::size_t fixed = out.size() + failures_.size();
     std::size_t room = height > fixed + 1 ? height - fixed : 1;

@@ -36,7 +36,6 @@ private:
         WallTime since{};
         std::uint32_t attempt = 1;
     };
-    std::string counts_line() const;
     std::string pace_line(WallTime now) const;
 
     store::JobCounts counts_;

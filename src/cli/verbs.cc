@@ -9,8 +9,9 @@ std::span<const Verb* const> all_verbs() {
         &kHistoryLogsVerb, &kImagePullVerb,   &kImageLsVerb,     &kImageInspectVerb,
         &kImageRmVerb,     &kImagePruneVerb,  &kImageVerifyVerb, &kImageProvidersVerb,
         &kBatchRunVerb,    &kBatchResumeVerb, &kBatchRetryVerb,  &kBatchCancelVerb,
-        &kGcVerb,          &kDoctorVerb,      &kVersionVerb,     &kCompletionVerb,
-        &kManVerb,         &kHelpVerb,
+        &kBatchLsVerb,     &kBatchShowVerb,   &kBatchReportVerb, &kGcVerb,
+        &kDoctorVerb,      &kVersionVerb,     &kCompletionVerb,  &kManVerb,
+        &kHelpVerb,
     };
     return kVerbs;
 }
@@ -27,26 +28,9 @@ std::vector<const Verb*> verbs_below(std::string_view parent) {
 
 std::span<const std::string_view> unavailable_verbs() {
     static constexpr std::string_view kNames[] = {
-        "ps",
-        "logs",
-        "stop",
-        "exec",
-        "shell",
-        "cp",
-        "wait",
-        "rerun",
-        "batch ls",
-        "batch show",
-        "batch explain",
-        "batch report",
-        "history stats",
-        "history diff",
-        "history prune",
-        "history sql",
-        "snapshot ls",
-        "snapshot rm",
-        "snapshot prune",
-        "mcp",
+        "ps",          "logs",        "stop",          "exec",           "shell",        "cp",
+        "wait",        "rerun",       "batch explain", "history stats",  "history diff", "history prune",
+        "history sql", "snapshot ls", "snapshot rm",   "snapshot prune", "mcp",
     };
     return kNames;
 }
