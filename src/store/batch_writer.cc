@@ -139,9 +139,12 @@ Result<> BatchWriter::add(const JobRecord& job, std::string_view manifest) {
     try {
         impl_->stage(job, manifest);
     } catch (const SQLite::Exception& problem) {
-        bool full = (problem.getErrorCode() & 0xFF) == SQLITE_FULL;
-        return fail(full ? ErrorCode::no_space : ErrorCode::io,
-                    "the jobs of the batch cannot be kept in the folder for temporary files: {}", problem.what());
+        int number = ::sqlite3_system_errno(impl_->staged.getHandle());
+        auto error = sqlite_error(problem, number, impl_->queue.path(), Duration(0));
+        return fail(error.code,
+                    "the jobs of the batch cannot be kept in a temporary file ({}); TMPDIR names another "
+                    "folder for it",
+                    problem.what());
     }
     return {};
 }
