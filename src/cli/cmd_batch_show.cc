@@ -83,6 +83,7 @@ public:
         arguments.operand("ID", id_, "the batch's id, a unique beginning of it, or its name").required = true;
         arguments.option("--state", "S", state_, "only jobs in this state").choices = {
             "pending", "running", "succeeded", "failed", "skipped", "cancelled", "unknown"};
+        arguments.flag("--failed", failed_, "only jobs that failed, or whose outcome is unknown");
         arguments.flag("--manifest", manifest_, "print the manifest that the batch was made from");
         arguments.flag("--json", json_, "print one document with all jobs");
     }
@@ -103,6 +104,8 @@ public:
         }
         VMETTE_TRY(auto jobs, batches.jobs(batch.id, filter));
         VMETTE_TRY(auto counts, batches.counts(batch.id));
+        using enum store::JobState;
+        if (failed_) std::erase_if(jobs, [](const auto& job) { return job.state != failed && job.state != unknown; });
         VMETTE_CHECK_OK(
             context.console().write(json_ ? document(batch, counts, jobs) : sheet(context, batch, counts, jobs)));
         return 0;
@@ -151,7 +154,7 @@ private:
     }
 
     std::optional<std::string> id_, state_;
-    bool manifest_ = false, json_ = false;
+    bool failed_ = false, manifest_ = false, json_ = false;
 };
 
 }  // namespace

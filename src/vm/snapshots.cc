@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/digest.h"
+#include "base/log.h"
 #include "base/process.h"
 #include "vm/accel.h"
 #include "vm/kept_files.h"
@@ -26,7 +27,8 @@ std::filesystem::path mark_of(std::filesystem::path snapshot, std::string_view m
 void leave_mark(const std::filesystem::path& mark) {
     auto folder = mark.parent_path();
     if (!make_private_dir(folder)) return;
-    (void)open_file(mark, O_WRONLY | O_CREAT | O_NOFOLLOW);
+    if (auto left = open_file(mark, O_WRONLY | O_CREAT | O_NOFOLLOW); !left)
+        log(LogLevel::debug, "{}", left.error().text());
     prune_files(folder, mark.extension().string(), kMaxMarks);
 }
 
