@@ -123,6 +123,7 @@ Result<RegistrySession> open_session(Fields& fields) {
     HttpSettings settings;
     settings.stall = std::chrono::seconds(std::max<std::uint64_t>(1, number(fields, words::kStall)));
     settings.ca_certs = list(fields, words::kCertificates);
+    std::erase(settings.ca_certs, "");
     session.total = std::chrono::seconds(number(fields, words::kTotal));
     session.repository = fields[words::kRepository];
     oci::Credentials own{fields[words::kUser], fields[words::kPassword], fields[words::kIdentityToken],

@@ -1,6 +1,7 @@
 #include "rootfs/oci/fake_registry.h"
 
 #include <algorithm>
+#include <atomic>
 #include <random>
 
 #include "base/digest.h"
@@ -53,13 +54,18 @@ FakeImage FakeImage::of(std::vector<std::string> layers, const Platform& platfor
 std::string FakeImage::manifest_digest() const { return digest_of(manifest); }
 std::string FakeImage::layer_digest(std::size_t index) const { return digest_of(layers.at(index)); }
 
-FakeRegistry::FakeRegistry(FakeImage its_image, Hook hook) : image(std::move(its_image)), hook_(std::move(hook)) {
-    server_ = std::make_unique<HttpServer>([this](const HttpRequest& request, HttpConnection& connection) {
+FakeRegistry::FakeRegistry(FakeImage its_image, Hook hook, const std::optional<TlsFiles>& tls)
+    : image(std::move(its_image)), hook_(std::move(hook)) {
+    auto handle = [this](const HttpRequest& request, HttpConnection& connection) {
         if (!hook_ || !hook_(request, connection)) answer(request, connection);
-    });
+    };
+    server_ = std::make_unique<HttpServer>(handle, tls);
 }
 
-std::string FakeRegistry::host() const { return server_->url("").substr(7); }
+std::string FakeRegistry::host() const {
+    std::string url = server_->url("");
+    return url.substr(url.find("//") + 2);
+}
 
 Reference FakeRegistry::reference(const std::string& tag) const {
     Reference reference;
@@ -95,6 +101,38 @@ void FakeRegistry::answer(const HttpRequest& request, HttpConnection& connection
     connection.answer(
         206, {{"Content-Range", fmt::format("bytes {}-{}/{}", start, blob->second.size() - 1, blob->second.size())}},
         std::string_view(blob->second).substr(start));
+}
+
+FakeRegistry::Hook for_path(std::string part, std::vector<HttpServer::Handler> handlers) {
+    auto next = std::make_shared<std::atomic<std::size_t>>(0);
+    return [=](const HttpRequest& request, HttpConnection& connection) {
+        if (request.path.find(part) == std::string::npos) return false;
+        std::size_t at = next->fetch_add(1);
+        if (at >= handlers.size()) return false;
+        handlers[at](request, connection);
+        return true;
+    };
+}
+
+HttpServer::Handler status(int code, std::map<std::string, std::string> headers, std::string body) {
+    return [=](const HttpRequest&, HttpConnection& connection) { connection.answer(code, headers, body); };
+}
+
+HttpServer::Handler redirect(const std::string& to) { return status(307, {{"Location", to}}); }
+
+std::vector<HttpServer::Handler> times(int count, const HttpServer::Handler& handler) {
+    return std::vector<HttpServer::Handler>(static_cast<std::size_t>(count), handler);
+}
+
+HttpServer::Handler cut_after(const std::string& content, std::size_t bytes) {
+    return [=](const HttpRequest&, HttpConnection& connection) {
+        connection.answer(200, {{"Content-Length", std::to_string(content.size())}}, content.substr(0, bytes));
+    };
+}
+
+std::string header(const HttpRequest& request, const std::string& name) {
+    auto found = request.headers.find(name);
+    return found != request.headers.end() ? found->second : "";
 }
 
 std::string PullTest::error_of_pull(const PullRequest& request) {

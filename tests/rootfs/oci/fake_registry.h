@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,7 +39,7 @@ class FakeRegistry {
 public:
     /// Answers itself and returns true, or lets the registry answer.
     using Hook = std::function<bool(const HttpRequest&, HttpConnection&)>;
-    explicit FakeRegistry(FakeImage image, Hook hook = {});
+    explicit FakeRegistry(FakeImage image, Hook hook = {}, const std::optional<TlsFiles>& tls = {});
 
     std::string host() const;
     Reference reference(const std::string& tag = "v1") const;
@@ -55,6 +56,16 @@ private:
     Hook hook_;
     std::unique_ptr<HttpServer> server_;
 };
+
+/// Answers requests whose path holds `part` as told, in turn; nothing more: as the registry does.
+FakeRegistry::Hook for_path(std::string part, std::vector<HttpServer::Handler> handlers);
+HttpServer::Handler status(int code, std::map<std::string, std::string> headers = {}, std::string body = "");
+HttpServer::Handler redirect(const std::string& to);
+std::vector<HttpServer::Handler> times(int count, const HttpServer::Handler& handler);
+/// The head of an answer with the whole length, and only a piece of the body.
+HttpServer::Handler cut_after(const std::string& content, std::size_t bytes);
+/// Of a request; empty when it has none. `name` in lower case.
+std::string header(const HttpRequest& request, const std::string& name);
 
 class PullTest : public RootfsTest {
 protected:

@@ -8,11 +8,6 @@
 namespace vmette::rootfs::oci {
 namespace {
 
-std::string header(const HttpRequest& request, const std::string& name) {
-    auto found = request.headers.find(name);
-    return found != request.headers.end() ? found->second : "";
-}
-
 const Credentials kAlice{.user = "alice", .password = "secret", .identity_token = {}, .registry_token = {}};
 constexpr const char* kAliceBasic = "Basic YWxpY2U6c2VjcmV0";
 

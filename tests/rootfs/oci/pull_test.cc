@@ -9,7 +9,6 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
-#include <atomic>
 #include <thread>
 
 #include "rootfs/oci/fake_registry.h"
@@ -18,35 +17,6 @@ namespace vmette::rootfs::oci {
 namespace {
 
 FakeImage small_image() { return FakeImage::of({noise(300'000, 1), noise(50'000, 2), noise(70'000, 3)}); }
-
-/// Answers requests whose path holds `part` as told, in turn; nothing more: as the registry does.
-FakeRegistry::Hook for_path(std::string part, std::vector<HttpServer::Handler> handlers) {
-    auto next = std::make_shared<std::atomic<std::size_t>>(0);
-    return [=](const HttpRequest& request, HttpConnection& connection) {
-        if (request.path.find(part) == std::string::npos) return false;
-        std::size_t at = next->fetch_add(1);
-        if (at >= handlers.size()) return false;
-        handlers[at](request, connection);
-        return true;
-    };
-}
-
-HttpServer::Handler status(int code, std::map<std::string, std::string> headers = {}, std::string body = "") {
-    return [=](const HttpRequest&, HttpConnection& connection) { connection.answer(code, headers, body); };
-}
-
-HttpServer::Handler redirect(const std::string& to) { return status(307, {{"Location", to}}); }
-
-std::vector<HttpServer::Handler> times(int count, const HttpServer::Handler& handler) {
-    return std::vector<HttpServer::Handler>(static_cast<std::size_t>(count), handler);
-}
-
-/// The head of an answer with the whole length, and only a piece of the body.
-HttpServer::Handler cut_after(const std::string& content, std::size_t bytes) {
-    return [=](const HttpRequest&, HttpConnection& connection) {
-        connection.answer(200, {{"Content-Length", std::to_string(content.size())}}, content.substr(0, bytes));
-    };
-}
 
 /// Of the last request for this layer.
 std::string last_range(const FakeRegistry& hub, const std::string& layer) {
