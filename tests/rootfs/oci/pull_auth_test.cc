@@ -1,5 +1,7 @@
 /// Who is told what: credentials, tokens, mirrors and redirects.
 
+#include <gmock/gmock.h>
+
 #include <atomic>
 
 #include "rootfs/oci/fake_registry.h"
@@ -18,6 +20,10 @@ struct BearerRegistry {
     explicit BearerRegistry(std::function<bool(const HttpRequest&, int issued)> accepts)
         : hub(one_layer(), [this, accepts](const HttpRequest& request, HttpConnection& connection) {
               if (request.path.starts_with("/token")) {
+                  if (request.method == "POST" && post_status != 200) {
+                      connection.answer(post_status, {{"Location", post_location}}, "no");
+                      return true;
+                  }
                   if (token_status != 200) {
                       connection.answer(token_status, {}, "no");
                       return true;
@@ -42,6 +48,8 @@ struct BearerRegistry {
     std::atomic<int> issued{0};
     std::string realm;
     int token_status = 200;
+    int post_status = 200;
+    std::string post_location;
     FakeRegistry hub;
 };
 
@@ -109,6 +117,68 @@ TEST_F(PullTest, IdentityTokenIsPosted) {
     ASSERT_EQ(asked.size(), 1U);
     EXPECT_EQ(asked[0].method, "POST");
     EXPECT_EQ(asked[0].path, "/token");
+    EXPECT_EQ(asked[0].body,
+              "grant_type=refresh_token&client_id=vmette&service=reg%20%221%22&scope=repository%3Aacme%2Fapp%3Apull"
+              "&refresh_token=refresh%26me");
+    EXPECT_EQ(header(asked[0], "content-type"), "application/x-www-form-urlencoded");
+    EXPECT_EQ(header(asked[0], "authorization"), "");
+}
+
+TEST_F(PullTest, IdentityTokenIsAPasswordToServersWithoutOauth) {
+    for (int code : {400, 401, 404, 405}) {
+        BearerRegistry bearer(
+            [](const HttpRequest& request, int) { return header(request, "authorization") == "Bearer t1"; });
+        bearer.post_status = code;
+        auto with = request(bearer.hub);
+        with.credentials = {.user = "alice", .password = {}, .identity_token = "secret", .registry_token = {}};
+        auto pulled = pull_it(with);
+        ASSERT_TRUE(pulled) << pulled.error().text();
+        auto asked = bearer.token_requests();
+        ASSERT_EQ(asked.size(), 2U);
+        EXPECT_EQ(asked[1].method, "GET");
+        EXPECT_EQ(asked[1].path, "/token?service=reg%20%221%22&scope=repository%3Aacme%2Fapp%3Apull&account=alice");
+        EXPECT_EQ(header(asked[1], "authorization"), kAliceBasic);
+        forget_layers(pulled->documents.manifest, layout);
+    }
+    // Other refusals are the server's last word.
+    BearerRegistry bearer([](const HttpRequest&, int) { return false; });
+    bearer.post_status = 403;
+    auto with = request(bearer.hub);
+    with.credentials.identity_token = "secret";
+    EXPECT_EQ(error_of_pull(with),
+              "not-found: REF: HOST refuses the credentials for acme/app: its token server http://HOST/token answered "
+              "403");
+    EXPECT_EQ(bearer.token_requests().size(), 1U);
+}
+
+TEST_F(PullTest, IdentityTokenDoesNotFollowARedirect) {
+    FakeRegistry elsewhere(one_layer());
+    BearerRegistry bearer([](const HttpRequest&, int) { return false; });
+    bearer.post_status = 307;
+    bearer.post_location = elsewhere.url("/token");
+    auto with = request(bearer.hub);
+    with.credentials.identity_token = "secret";
+    EXPECT_EQ(error_of_pull(with), "network: REF: the token server http://HOST/token of HOST answered 307");
+    EXPECT_TRUE(elsewhere.requests().empty());
+}
+
+TEST_F(PullTest, IdentityTokenOfDockersConfigIsFound) {
+    BearerRegistry bearer(
+        [](const HttpRequest& request, int) { return header(request, "authorization") == "Bearer t1"; });
+    // As `docker login` writes it: the user, no password, and the token beside.
+    write("config.json",
+          fmt::format(R"({{"auths":{{"{}":{{"auth":"YWxpY2U6","identitytoken":"secret"}}}}}})", bearer.hub.host()));
+    auto with = request(bearer.hub);
+    auto variables = [&](const std::string& name) -> std::optional<std::string> {
+        return name == "DOCKER_CONFIG" ? std::optional(dir.string()) : std::nullopt;
+    };
+    auto found = find_credentials(with.reference, {.environment = variables, .home = {}, .runtime_dir = {}});
+    ASSERT_TRUE(found) << found.error().text();
+    with.credentials = *found;
+    auto pulled = pull_it(with);
+    ASSERT_TRUE(pulled) << pulled.error().text();
+    ASSERT_EQ(bearer.token_requests().size(), 1U);
+    EXPECT_THAT(bearer.token_requests()[0].body, testing::EndsWith("&refresh_token=secret"));
 }
 
 TEST_F(PullTest, RegistryTokenIsUsedAsItIs) {

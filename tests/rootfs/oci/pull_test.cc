@@ -9,6 +9,7 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <ctime>
 #include <thread>
 
 #include "rootfs/oci/fake_registry.h"
@@ -286,6 +287,39 @@ TEST_F(PullTest, RetryAfterIsHonoured) {
     auto pulled = pull_it(request(hub));
     ASSERT_TRUE(pulled) << pulled.error().text();
     EXPECT_GE(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(1000));
+}
+
+/// As in a header: "Sun, 06 Nov 1994 08:49:37 GMT".
+std::string http_date(std::chrono::seconds from_now) {
+    std::time_t at = std::time(nullptr) + from_now.count();
+    std::tm parts{};
+    char text[64];
+    return {text, std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", ::gmtime_r(&at, &parts))};
+}
+
+TEST_F(PullTest, RetryAfterMayBeADate) {
+    auto elapsed = [&](const std::string& date) {
+        FakeRegistry hub(small_image(), for_path("/manifests/", {status(503, {{"Retry-After", date}})}));
+        auto start = std::chrono::steady_clock::now();
+        auto pulled = pull_it(request(hub));
+        EXPECT_TRUE(pulled) << pulled.error().text();
+        return std::chrono::steady_clock::now() - start;
+    };
+    EXPECT_GE(elapsed(http_date(std::chrono::seconds(3))), std::chrono::milliseconds(1900));
+    for (const std::string& useless : {http_date(std::chrono::hours(-1)), std::string("soon"), std::string("-5")})
+        EXPECT_LT(elapsed(useless), std::chrono::milliseconds(1500)) << useless;
+}
+
+TEST_F(PullTest, RetryAfterIsBounded) {
+    // A minute is the most that is waited; what a transfer may take in all would be over by then.
+    patient.limits.total = std::chrono::seconds(50);
+    auto start = std::chrono::steady_clock::now();
+    for (const std::string& far : {http_date(std::chrono::hours(24 * 365)), std::string("86400")}) {
+        FakeRegistry hub(small_image(), for_path("/manifests/", times(9, status(429, {{"Retry-After", far}}))));
+        EXPECT_EQ(error_of_pull(request(hub)), "network: REF: HOST answered 429 for the manifest");
+        EXPECT_EQ(hub.requests().size(), 1U);
+    }
+    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));
 }
 
 TEST_F(PullTest, SilenceAndSlowDripAreEnded) {
