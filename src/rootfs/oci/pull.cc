@@ -11,6 +11,7 @@
 #include <map>
 
 #include "base/digest.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "rootfs/image_cache.h"
@@ -87,12 +88,14 @@ private:
         std::string text;
         std::string type;
         std::string digest;
+        std::size_t from = 0;  ///< the number of the endpoint that gave it; mirrors come first
     };
     Result<> start();
     Result<Fields> ask(const Fields& request);
     Result<Text> get_document(Fields request, const std::string& expected);
-    Result<Text> get_manifest(const std::string& subject, const std::string& by, const Descriptor* descriptor);
+    Result<Text> get_manifest(Fields request, const std::string& subject, const std::string& by);
     Result<Documents> get_documents();
+    Result<Documents> get_documents(const Text& top);
     Result<> check_image(const Documents& documents) const;
     Result<std::vector<Layer>> get_layers(const std::vector<Descriptor>& layers);
     Result<> fetch_layers(const std::vector<Descriptor>& layers);
@@ -112,6 +115,7 @@ private:
     Fd socket_;
     Fd documents_;
     std::string pending_;  ///< the opening, until the first request
+    bool ended_ = false;   ///< an error is the worker's last word
     std::vector<Descriptor> fetching_;
 };
 
@@ -126,6 +130,7 @@ Result<> Pull::start() {
                                       {{documents_.get(), kWorkerOutput}, {folder->get(), kWorkerState}}));
     socket_ = std::move(sockets[0]);
     pending_ = encode_fields(opening(request_, context_)) + "\n";
+    ended_ = false;
     return {};
 }
 
@@ -137,7 +142,12 @@ Result<Fields> Pull::ask(const Fields& request) {
         context_.progress(Progress{"download", line.done, fetching_[*at].size, fetching_[*at].digest});
     };
     auto answer = worker_.run([&] { return writer.step(); }, progress, context_.cancelled);
-    if (answer) return answer;
+    if (answer) {
+        for (const auto& [key, text] : *answer)
+            if (key.starts_with(words::kRemark)) log(LogLevel::warn, "{}: {}", name(), harmless_line(text, 500));
+        return answer;
+    }
+    ended_ = true;
     Error error = answer.error();
     bool of_registry = error.code == ErrorCode::network || error.code == ErrorCode::not_found ||
                        error.code == ErrorCode::bad_image || error.code == ErrorCode::bad_input;
@@ -160,23 +170,40 @@ Result<Pull::Text> Pull::get_document(Fields request, const std::string& expecte
         at += static_cast<std::size_t>(n);
     }
     document.type = answer[words::kType];
+    document.from = parse_number(answer[words::kFrom]).value_or(0);
     document.digest = std::string(kDigestPrefix) + sha256_hex(document.text);
     if (!expected.empty() && document.digest != expected)
         return bad(fmt::format("{} has another content than its digest says", request[words::kSubject]));
     return document;
 }
 
-Result<Pull::Text> Pull::get_manifest(const std::string& subject, const std::string& by, const Descriptor* descriptor) {
-    Fields request{{words::kDo, words::kManifest},
-                   {words::kWanted, by},
-                   {words::kAccept, accepted_media_types()},
-                   {words::kSubject, subject}};
-    if (descriptor != nullptr) request[words::kSize] = std::to_string(descriptor->size);
+Result<Pull::Text> Pull::get_manifest(Fields request, const std::string& subject, const std::string& by) {
+    request.merge(Fields{{words::kDo, words::kManifest},
+                         {words::kWanted, by},
+                         {words::kAccept, accepted_media_types()},
+                         {words::kSubject, subject}});
     return get_document(std::move(request), by.starts_with(kDigestPrefix) ? by : "");
 }
 
+/// What a mirror gives for a tag has nothing to be checked against: when it leads nowhere, the next one is asked.
 Result<Documents> Pull::get_documents() {
-    VMETTE_TRY(Text top, get_manifest("the manifest", request_.reference.wanted(), nullptr));
+    const Reference& reference = request_.reference;
+    for (std::size_t first = 0;;) {
+        VMETTE_TRY(Text top,
+                   get_manifest({{words::kFirst, std::to_string(first)}}, "the manifest", reference.wanted()));
+        auto documents = get_documents(top);
+        const auto& mirrors = request_.registry.mirrors;
+        bool mirrors_word = reference.digest.empty() && top.from < mirrors.size();
+        if (documents || !mirrors_word) return documents;
+        const Error& error = documents.error();
+        if (error.code != ErrorCode::bad_image && error.code != ErrorCode::not_found) return documents;
+        log(LogLevel::warn, "{}: its mirror {} is passed over: {}", name(), mirrors[top.from], error.text());
+        first = std::max(first, top.from) + 1;
+        if (ended_) VMETTE_CHECK_OK(start());
+    }
+}
+
+Result<Documents> Pull::get_documents(const Text& top) {
     auto parsed = parse_document(top.text, top.type);
     if (!parsed) return about(parsed.error());
     Documents documents;
@@ -185,7 +212,8 @@ Result<Documents> Pull::get_documents() {
         auto chosen = choose_platform(std::get<Index>(*parsed), request_.platform);
         if (!chosen) return about(chosen.error());
         documents.manifest_digest = chosen->digest;
-        VMETTE_TRY(Text inner, get_manifest("the manifest " + chosen->digest, chosen->digest, &*chosen));
+        VMETTE_TRY(Text inner, get_manifest({{words::kSize, std::to_string(chosen->size)}},
+                                            "the manifest " + chosen->digest, chosen->digest));
         parsed = parse_document(inner.text, inner.type);
         if (!parsed) return about(parsed.error());
     }

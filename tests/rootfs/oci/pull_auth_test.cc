@@ -318,6 +318,73 @@ TEST_F(PullTest, MirrorThatLiesIsPassedOver) {
     EXPECT_EQ(hub.requests().size(), 1U);
 }
 
+/// What a proxy that wants a login, an old registry or a mirror of something else would say to a tag.
+TEST_F(PullTest, MirrorThatAnswersATagWithNonsenseIsPassedOverWithAWarning) {
+    FakeImage good = one_layer();
+    FakeImage foreign = FakeImage::of({noise(5000)}, Platform{"linux", "s390x", ""});
+    std::string config_gone = FakeImage::of({noise(7000, 7)}).manifest;
+    struct {
+        std::string answer, type, why;
+    } cases[] = {
+        {"<html>Please log in</html>", "text/html", "is no JSON"},
+        {"", "", "is no JSON"},
+        {R"({"schemaVersion":1})", "", "schema 1"},
+        {foreign.manifest, std::string(kManifestType), "it is an image for linux/s390x"},
+        {config_gone, std::string(kManifestType), "answered 404 for the config"},
+    };
+    for (const auto& wrong : cases) {
+        FakeImage served = foreign;
+        FakeRegistry mirror(
+            served, for_path("/manifests/v1", times(9, status(200, {{"Content-Type", wrong.type}}, wrong.answer))));
+        FakeRegistry second(good), hub(good);
+        auto with = request(hub);
+        with.registry.mirrors = {mirror.host(), second.host()};
+        testing::internal::CaptureStderr();
+        auto pulled = pull_it(with);
+        std::string said = testing::internal::GetCapturedStderr();
+        ASSERT_TRUE(pulled) << wrong.answer << ": " << pulled.error().text();
+        EXPECT_EQ(contents(*pulled), good.layers);
+        EXPECT_TRUE(hub.paths().empty() || hub.paths()[0].starts_with("/blobs/")) << wrong.answer;
+        EXPECT_THAT(said,
+                    testing::HasSubstr(with.reference.text() + ": its mirror " + mirror.host() + " is passed over: "));
+        EXPECT_THAT(said, testing::HasSubstr(wrong.why));
+        forget_layers(pulled->documents.manifest, layout);
+    }
+}
+
+TEST_F(PullTest, MirrorsThatAllLieLeaveTheRegistrysOwnError) {
+    FakeImage none = one_layer();
+    none.manifests["v1"] = "{}";
+    FakeRegistry mirror(none), second(none), hub(none);
+    auto with = request(hub);
+    with.registry.mirrors = {mirror.host(), second.host()};
+    EXPECT_THAT(error_of_pull(with), testing::StartsWith("bad-image: REF "));
+    EXPECT_EQ(mirror.requests().size(), 1U);
+    EXPECT_EQ(second.requests().size(), 1U);
+    EXPECT_EQ(hub.requests().size(), 1U);
+}
+
+TEST_F(PullTest, MirrorsThatFailAreNamedOnceAndThoseThatLackSomethingAreNot) {
+    FakeImage wrong = FakeImage::of({noise(5000, 1), noise(5000, 2)}), right = wrong;
+    for (int layer : {0, 1}) wrong.blobs[wrong.layer_digest(static_cast<std::size_t>(layer))] = noise(5000, 99);
+    FakeImage empty;
+    FakeRegistry lying(wrong), lacking(empty), hub(right);
+    auto with = request(hub);
+    with.registry.mirrors = {"127.0.0.1:1", lacking.host(), lying.host()};
+    testing::internal::CaptureStderr();
+    auto pulled = pull_it(with);
+    std::string said = testing::internal::GetCapturedStderr();
+    ASSERT_TRUE(pulled) << pulled.error().text();
+    auto count = [&](const std::string& part) {
+        int times = 0;
+        for (std::size_t at = 0; (at = said.find(part, at)) != said.npos; ++at) ++times;
+        return times;
+    };
+    EXPECT_EQ(count("its mirror 127.0.0.1:1 is passed over"), 1) << said;
+    EXPECT_EQ(count("its mirror " + lying.host() + " is passed over"), 2) << said;
+    EXPECT_EQ(count(lacking.host()), 0) << said;
+}
+
 TEST_F(PullTest, MirrorsFailuresAreToldToo) {
     FakeImage empty = one_layer();
     empty.manifests.clear();
