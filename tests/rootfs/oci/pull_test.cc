@@ -157,6 +157,14 @@ TEST_F(PullTest, HugeDocumentsAreRefused) {
         EXPECT_EQ(error_of_pull(request(hub, tag)), "bad-image: REF: the manifest is larger than 4.0 MiB");
 }
 
+TEST_F(PullTest, TenThousandLayersAreRefusedBeforeOneIsAskedFor) {
+    FakeImage image = FakeImage::of(std::vector<std::string>(10'000, "layer"));
+    ASSERT_LT(image.manifest.size(), 4U << 20);
+    FakeRegistry hub(image);
+    EXPECT_EQ(error_of_pull(request(hub)), "bad-image: REF has 10000 layers, more than 512");
+    EXPECT_EQ(hub.requests().size(), 1U);
+}
+
 TEST_F(PullTest, EndlessHeadersAreCut) {
     FakeRegistry hub(small_image(), for_path("/manifests/", {[](const HttpRequest&, HttpConnection& connection) {
                                                  connection.send("HTTP/1.1 200 OK\r\n");
