@@ -1,5 +1,7 @@
 #include "rootfs/oci/fake_registry.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <atomic>
 #include <random>
@@ -135,6 +137,21 @@ std::string header(const HttpRequest& request, const std::string& name) {
     return found != request.headers.end() ? found->second : "";
 }
 
+Result<Pulled> PullTest::pull_it(const PullRequest& request) {
+    RegistryClient client(request, patient);
+    Pulled pulled;
+    VMETTE_TRY(pulled.documents, fetch_documents(client));
+    const auto& wanted = pulled.documents.manifest.layers;
+    LayerFetch layers(client, wanted);
+    VMETTE_CHECK_OK(layers.wait());
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+        VMETTE_TRY(int fd, layers.look(i));
+        VMETTE_TRY(Fd own, open_file(fmt::format("/proc/self/fd/{}", fd), O_RDONLY));
+        pulled.layers.push_back({std::move(own)});
+    }
+    return pulled;
+}
+
 std::string PullTest::error_of_pull(const PullRequest& request) {
     auto pulled = pull_it(request);
     if (pulled) return "no error";
@@ -147,7 +164,7 @@ std::string PullTest::error_of_pull(const PullRequest& request) {
 
 std::vector<std::string> PullTest::contents(const Pulled& pulled) {
     std::vector<std::string> out;
-    for (const Layer& layer : pulled.layers)
+    for (const PulledLayer& layer : pulled.layers)
         out.push_back(read_all(layer.fd.get(), 1 << 28, "layer").value_or("unreadable"));
     return out;
 }

@@ -10,6 +10,7 @@
 
 #include "rootfs/fixture.h"
 #include "rootfs/http_server.h"
+#include "rootfs/oci/layer_fetch.h"
 #include "rootfs/oci/pull.h"
 
 namespace vmette::rootfs::oci {
@@ -67,6 +68,15 @@ HttpServer::Handler cut_after(const std::string& content, std::size_t bytes);
 /// Of a request; empty when it has none. `name` in lower case.
 std::string header(const HttpRequest& request, const std::string& name);
 
+/// A layer as it came, open for reading at its start.
+struct PulledLayer {
+    Fd fd;
+};
+struct Pulled {
+    Documents documents;
+    std::vector<PulledLayer> layers;
+};
+
 class PullTest : public RootfsTest {
 protected:
     PullTest() {
@@ -76,9 +86,8 @@ protected:
     static PullRequest request(const FakeRegistry& registry, const std::string& tag = "v1") {
         return {.reference = registry.reference(tag), .platform = this_platform(), .credentials = {}, .registry = {}};
     }
-    Result<Pulled> pull_it(const PullRequest& request) {
-        return pull(request, patient, [](const Documents&) { return true; });
-    }
+    /// The documents, then all layers.
+    Result<Pulled> pull_it(const PullRequest& request);
     /// "code: message" of a pull that must fail; REF stands for the reference.
     std::string error_of_pull(const PullRequest& request);
     std::string layer_file(const std::string& digest) const {

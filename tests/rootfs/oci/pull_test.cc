@@ -49,15 +49,6 @@ TEST_F(PullTest, DocumentsAndLayersComeAndAreNotFetchedTwice) {
     EXPECT_TRUE(std::filesystem::is_empty(layout.layers_dir()));
 }
 
-TEST_F(PullTest, NoLayersAreFetchedWhenNoneAreWanted) {
-    FakeRegistry hub(small_image());
-    auto pulled = pull(request(hub), patient, [](const Documents&) { return false; });
-    ASSERT_TRUE(pulled) << pulled.error().text();
-    EXPECT_EQ(pulled->documents.manifest.layers.size(), 3U);
-    EXPECT_TRUE(pulled->layers.empty());
-    EXPECT_EQ(hub.requests().size(), 2U);
-}
-
 TEST_F(PullTest, SameLayerTwiceIsFetchedOnce) {
     std::string layer = noise(1000);
     FakeRegistry hub(FakeImage::of({layer, noise(10, 5), layer, ""}));
