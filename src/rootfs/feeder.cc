@@ -10,7 +10,9 @@ namespace vmette::rootfs {
 Result<int> Feeder::step() {
     while (socket_) {
         if (piece_.empty()) {
-            VMETTE_TRY(piece_, next_());
+            VMETTE_TRY(auto next, next_());
+            if (!next) return -1;
+            piece_ = *next;
             if (piece_.empty()) {
                 socket_.reset();
                 break;
@@ -29,7 +31,9 @@ Result<int> Feeder::step() {
 Result<> Feeder::drain() {
     socket_.reset();
     do {
-        VMETTE_TRY(piece_, next_());
+        VMETTE_TRY(auto next, next_());
+        if (!next) return fail(ErrorCode::protocol, "the image worker is done before all has come");
+        piece_ = *next;
     } while (!piece_.empty());
     return {};
 }

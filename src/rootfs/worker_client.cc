@@ -113,6 +113,17 @@ Result<std::optional<Fields>> Worker::take_word(const OnProgress& progress) {
     return std::nullopt;
 }
 
+Result<std::optional<Fields>> Worker::turn(const std::function<Result<int>()>& step, const OnProgress& progress) {
+    VMETTE_TRY(auto early, take_word(progress));
+    if (early) return early;
+    if (report_) VMETTE_CHECK_OK(step());
+    VMETTE_CHECK_OK(read_report());
+    VMETTE_TRY(auto word, take_word(progress));
+    if (word || report_) return word;
+    if (auto status = process_.try_wait()) return fail(ErrorCode::io, "the image worker {}", describe_status(*status));
+    return std::nullopt;
+}
+
 Result<Fields> Worker::run(const std::function<Result<int>()>& step, const OnProgress& progress,
                            const Cancelled& cancelled) {
     constexpr int kCancelPoll = 50;

@@ -30,6 +30,8 @@ public:
     /// worker died without a word.
     Result<Fields> run(const std::function<Result<int>()>& step, const OnProgress& progress,
                        const Cancelled& cancelled);
+    /// One turn of run() that does not wait: nothing while its word has not come.
+    Result<std::optional<Fields>> turn(const std::function<Result<int>()>& step, const OnProgress& progress);
 
 private:
     Result<> read_report();

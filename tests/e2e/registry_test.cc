@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
+#include <random>
 #include <set>
 
 #include "e2e/guest_fixture.h"
@@ -16,8 +17,8 @@ class RegistryTest : public ::testing::Test {
 protected:
     void SetUp() override {
         const char* named = std::getenv("VMETTE_TEST_REGISTRY");
-        std::filesystem::path folder = named != nullptr ? named : build_dir() / "registry";
-        std::ifstream(folder / "address") >> registry_;
+        folder_ = named != nullptr ? named : build_dir() / "registry";
+        std::ifstream(folder_ / "address") >> registry_;
         if (registry_.empty()) GTEST_SKIP() << "no registry is up: tests/registry up starts one";
     }
     std::string image(const std::string& name) const { return registry_ + "/" + name; }
@@ -25,6 +26,7 @@ protected:
         return Json::parse(home.vmette({"image", "inspect", image(name), "--json"}).out);
     }
 
+    std::filesystem::path folder_;
     std::string registry_;
 };
 
@@ -122,19 +124,91 @@ TEST_F(RegistryTest, TwentyProcessesPullOneImage) {
     EXPECT_TRUE(std::filesystem::is_empty(home.layout().layers_dir()));
 }
 
-TEST_F(RegistryTest, KilledPullLeavesNothingThatIsTakenForWhole) {
+TEST_F(RegistryTest, PullKilledAtRandomPointsLeavesNothingThatIsTakenForWhole) {
+    VmetteHome clean(Cache::own);
+    auto undisturbed = clean.vmette({"image", "pull", image("python")});
+    ASSERT_EQ(undisturbed.code, 0) << undisturbed;
+    auto seed = std::random_device()();
+    SCOPED_TRACE(seed);
+    std::mt19937 random(seed);
+    std::uniform_int_distribution<Duration::rep> point(0, undisturbed.took.count());
     VmetteHome home(Cache::own);
+    int killed = 0;
     for (int time = 0; time < 10; ++time) {
         auto pull = home.start({"image", "pull", image("python")});
-        ::usleep(static_cast<useconds_t>(time) * 150'000 + 20'000);
+        pull.until([] { return false; }, Duration(point(random)));
         pull.signal(SIGKILL);
-        pull.finish(std::chrono::seconds(10));
+        killed += pull.finish(std::chrono::seconds(10)).signal == SIGKILL;
     }
+    EXPECT_GE(killed, 1);
     auto whole = home.vmette({"image", "pull", image("python")});
     ASSERT_EQ(whole.code, 0) << whole;
-    VmetteHome clean(Cache::own);
-    EXPECT_EQ(whole.out, clean.vmette({"image", "pull", image("python")}).out);
+    EXPECT_EQ(whole.out, undisturbed.out);
     EXPECT_EQ(home.vmette({"image", "verify"}).code, 0);
+    EXPECT_TRUE(std::filesystem::is_empty(home.layout().layers_dir()));
+}
+
+/// A second registry over the same images, which the test may take down.
+class RegistryOfItsOwn {
+public:
+    RegistryOfItsOwn(const std::filesystem::path& data, const VmetteHome& home) {
+        auto config = home.write("registry.yml", fmt::format("version: 0.1\n"
+                                                             "log: {{accesslog: {{disabled: true}}, level: info}}\n"
+                                                             "storage: {{filesystem: {{rootdirectory: {}}}}}\n"
+                                                             "http: {{addr: \"127.0.0.1:0\"}}\n",
+                                                             data.string()));
+        auto said = make_pipe();
+        ProcessSpec spec;
+        spec.argv = {"docker-registry", "serve", config.string()};
+        spec.descriptors = {{(*said)[1].get(), STDERR_FILENO}};
+        auto started = spawn(spec);
+        EXPECT_TRUE(started) << started.error().text();
+        if (!started) return;
+        process_ = *std::move(started);
+        (*said)[1].reset();
+        said_ = std::move((*said)[0]);
+        const std::string_view mark = "listening on ";
+        std::string text;
+        char byte = 0;
+        while (::read(said_.get(), &byte, 1) == 1) {
+            text += byte;
+            auto at = text.find(mark);
+            auto end = at != text.npos ? text.find_first_of("\" \n", at + mark.size()) : text.npos;
+            if (end == text.npos) continue;
+            address_ = text.substr(at + mark.size(), end - at - mark.size());
+            return;
+        }
+        ADD_FAILURE() << "docker-registry does not start: " << text;
+    }
+    const std::string& address() const { return address_; }
+    void take_down() { process_.kill(); }
+
+private:
+    Process process_;
+    Fd said_;
+    std::string address_;
+};
+
+TEST_F(RegistryGuestTest, OfflineRunsFromTheCacheWithTheRegistryDown) {
+    VmetteHome home(Cache::own);
+    RegistryOfItsOwn registry(folder_ / "data", home);
+    std::string busybox = registry.address() + "/busybox", python = registry.address() + "/python";
+    auto pulled = home.vmette({"image", "pull", busybox});
+    ASSERT_EQ(pulled.code, 0) << pulled;
+    registry.take_down();
+
+    auto offline = home.vmette({"run", "--offline", busybox});
+    EXPECT_EQ(offline.code, 0) << offline;
+    EXPECT_EQ(offline.out, "from the image\n");
+    auto missing = home.vmette({"run", "--offline", python});
+    EXPECT_NE(missing.code, 0) << missing;
+    EXPECT_THAT(missing.err, HasSubstr("not in the cache, and the network is ruled out"));
+    // What is not cached cannot be had, and who asks for a look is told that there is nobody to be asked.
+    auto online = home.vmette({"run", python});
+    EXPECT_NE(online.code, 0) << online;
+    EXPECT_THAT(online.err, HasSubstr(python));
+    EXPECT_EQ(home.vmette({"image", "pull", busybox}).code, 1);
+    EXPECT_EQ(home.vmette({"run", "--offline", busybox}).out, "from the image\n");
 }
 
 TEST_F(RegistryGuestTest, PythonOfARegistryRuns) {

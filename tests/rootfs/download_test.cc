@@ -203,6 +203,16 @@ TEST_F(DownloadTest, ErrorsThatMayPassAreTriedAgainOthersAreNot) {
     EXPECT_EQ(missing.requests().size(), 1U);
 }
 
+TEST_F(DownloadTest, RetryAfterIsHonoured) {
+    auto busy = [](const HttpRequest&, HttpConnection& connection) {
+        connection.answer(429, {{"Retry-After", "1"}}, "");
+    };
+    HttpServer server(in_turn({busy, good()}));
+    auto start = std::chrono::steady_clock::now();
+    EXPECT_TRUE(resolve("tar+" + server.url("/r.tar")));
+    EXPECT_GE(std::chrono::steady_clock::now() - start, std::chrono::seconds(1));
+}
+
 TEST_F(DownloadTest, ServerThatIsNotThereIsANetworkError) {
     std::string error = error_of("tar+http://127.0.0.1:1/r.tar");
     EXPECT_TRUE(error.starts_with("network: http://127.0.0.1:1/r.tar cannot be fetched: Failed to connect")) << error;

@@ -3,10 +3,12 @@
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstdlib>
 
 namespace vmette::rootfs {
@@ -36,7 +38,8 @@ HttpRequest parse_request(const std::string& text) {
 
 bool HttpConnection::send(std::string_view bytes) {
     while (!bytes.empty()) {
-        ssize_t n = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+        ssize_t n = tls_ != nullptr ? ::SSL_write(tls_, bytes.data(), static_cast<int>(bytes.size()))
+                                    : ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
         if (n <= 0) return false;
         bytes.remove_prefix(static_cast<std::size_t>(n));
     }
@@ -52,13 +55,18 @@ void HttpConnection::answer(int status, const std::map<std::string, std::string>
     send(body);
 }
 
+ssize_t HttpConnection::receive(char* buffer, std::size_t size) {
+    return tls_ != nullptr ? ::SSL_read(tls_, buffer, static_cast<int>(size)) : ::recv(socket_, buffer, size, 0);
+}
+
 void HttpConnection::stall() {
     char byte = 0;
     while (::recv(socket_, &byte, 1, 0) > 0) {
     }
 }
 
-HttpServer::HttpServer(Handler handler) : handler_(std::move(handler)) {
+HttpServer::HttpServer(Handler handler, const std::optional<TlsFiles>& tls) : handler_(std::move(handler)) {
+    if (tls) tls_ = make_tls_server(*tls);
     listener_ = Fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_in address{};
     address.sin_family = AF_INET;
@@ -83,7 +91,9 @@ HttpServer::~HttpServer() {
     for (auto& thread : serving_) thread.join();
 }
 
-std::string HttpServer::url(const std::string& path) const { return fmt::format("http://127.0.0.1:{}{}", port_, path); }
+std::string HttpServer::url(const std::string& path) const {
+    return fmt::format("{}://127.0.0.1:{}{}", tls_ ? "https" : "http", port_, path);
+}
 
 std::vector<HttpRequest> HttpServer::requests() const {
     std::lock_guard lock(mutex_);
@@ -91,6 +101,11 @@ std::vector<HttpRequest> HttpServer::requests() const {
 }
 
 void HttpServer::accept_all() {
+    // OpenSSL writes without MSG_NOSIGNAL. The threads of the connections inherit this.
+    sigset_t pipe_signal;
+    ::sigemptyset(&pipe_signal);
+    ::sigaddset(&pipe_signal, SIGPIPE);
+    ::pthread_sigmask(SIG_BLOCK, &pipe_signal, nullptr);
     while (true) {
         Fd socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
         if (!socket) return;
@@ -101,24 +116,38 @@ void HttpServer::accept_all() {
     }
 }
 
-void HttpServer::serve(Fd socket) {
+/// The head of a request and as much of its body as its length says; nothing when the peer left before.
+std::optional<HttpRequest> HttpServer::read_request(HttpConnection& connection) {
     std::string text;
+    std::optional<HttpRequest> request;
+    std::size_t whole = 0;
     char buffer[4096];
-    while (text.find("\r\n\r\n") == text.npos) {
-        ssize_t n = ::recv(socket.get(), buffer, sizeof buffer, 0);
-        if (n <= 0) break;
+    while (!request || text.size() < whole) {
+        ssize_t n = connection.receive(buffer, sizeof buffer);
+        if (n <= 0) return std::nullopt;
         text.append(buffer, static_cast<std::size_t>(n));
-        // A greeting in TLS: no request will follow.
-        if (text[0] == 0x16) break;
+        // A greeting in TLS to a server without: no request will follow.
+        if (text[0] == 0x16) return std::nullopt;
+        std::size_t head = text.find("\r\n\r\n");
+        if (request || head == text.npos) continue;
+        request = parse_request(text);
+        whole = head + 4 + std::strtoull(request->headers["content-length"].c_str(), nullptr, 10);
     }
-    if (text.find("\r\n\r\n") != text.npos) {
-        HttpRequest request = parse_request(text);
+    request->body = text.substr(text.find("\r\n\r\n") + 4);
+    return request;
+}
+
+void HttpServer::serve(Fd socket) {
+    TlsConnection tls(tls_ ? ::SSL_new(tls_.get()) : nullptr);
+    bool greeted = !tls || (::SSL_set_fd(tls.get(), socket.get()) == 1 && ::SSL_accept(tls.get()) == 1);
+    HttpConnection connection(socket.get(), tls.get());
+    if (auto request = greeted ? read_request(connection) : std::nullopt) {
         {
             std::lock_guard lock(mutex_);
-            requests_.push_back(request);
+            requests_.push_back(*request);
         }
-        HttpConnection connection(socket.get());
-        handler_(request, connection);
+        handler_(*request, connection);
+        if (tls) ::SSL_shutdown(tls.get());
     }
     std::lock_guard lock(mutex_);
     std::erase(open_, socket.get());

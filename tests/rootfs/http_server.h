@@ -1,14 +1,17 @@
 #pragma once
-/// A small HTTP/1.1 server on loopback that can misbehave. One thread a connection, one request a connection.
+/// A small HTTP/1.1 server on loopback that can misbehave, with TLS or without. One thread a connection, one request a
+/// connection.
 
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "base/fd.h"
+#include "rootfs/tls_files.h"
 
 namespace vmette::rootfs {
 
@@ -16,27 +19,32 @@ struct HttpRequest {
     std::string method;
     std::string path;
     std::map<std::string, std::string> headers;  ///< names in lower case
+    std::string body;                            ///< of a POST with a length
 };
 
 /// The connection of one request; closed when the handler returns.
 class HttpConnection {
 public:
-    explicit HttpConnection(int socket) : socket_(socket) {}
+    /// `tls`: null without it. Both are borrowed.
+    HttpConnection(int socket, SSL* tls) : socket_(socket), tls_(tls) {}
     /// False once the peer has gone.
     bool send(std::string_view bytes);
     /// A whole answer.
     void answer(int status, const std::map<std::string, std::string>& headers, std::string_view body);
     /// Sends nothing until the peer gives up, or the server is stopped.
     void stall();
+    /// As recv(2).
+    ssize_t receive(char* buffer, std::size_t size);
 
 private:
     int socket_;
+    SSL* tls_;
 };
 
 class HttpServer {
 public:
     using Handler = std::function<void(const HttpRequest&, HttpConnection&)>;
-    explicit HttpServer(Handler handler);
+    explicit HttpServer(Handler handler, const std::optional<TlsFiles>& tls = {});
     ~HttpServer();
     HttpServer(const HttpServer&) = delete;
     HttpServer& operator=(const HttpServer&) = delete;
@@ -47,9 +55,11 @@ public:
 
 private:
     void accept_all();
+    static std::optional<HttpRequest> read_request(HttpConnection& connection);
     void serve(Fd socket);
 
     Handler handler_;
+    TlsContext tls_;
     Fd listener_;
     int port_ = 0;
     mutable std::mutex mutex_;

@@ -37,23 +37,40 @@ const char* to_string(Compression compression) {
     return "zstd";
 }
 
+/// A piece of a layer; nothing while it has not come.
+using Piece = std::optional<std::span<const std::byte>>;
+
 /// All layers one after the other as the worker reads them, each checked as it passes: the digests are of the very
 /// bytes that the image is made from, and it is not the worker that says so.
 class LayerStream {
 public:
-    LayerStream(const std::string& name, const std::vector<LayerInput>& layers)
-        : name_(name), layers_(layers), buffer_(kPiece) {}
+    LayerStream(const std::string& name, const std::vector<LayerInput>& layers, LayerSupply* supply)
+        : name_(name), layers_(layers), supply_(supply), buffer_(kPiece) {}
 
     /// For Feeder.
-    Result<std::span<const std::byte>> next() {
+    Result<Piece> next() {
         auto piece = advance();
         if (!piece) error_ = piece.error();
         return piece;
     }
-    /// Reads and checks the rest of the layer that is being read. Fails also with what made next() fail.
+    /// Lets the layers come. Fails with what the supply fails with.
+    Result<> let_come() {
+        if (all_there()) return {};
+        auto whole = supply_->step();
+        if (!whole) {
+            error_ = whole.error();
+            return Failure(*error_);
+        }
+        whole_ = *whole;
+        return {};
+    }
+    bool all_there() const { return supply_ == nullptr || whole_; }
+    /// Reads and checks the rest of the layer that is being read, if it is there. Fails also with what made next()
+    /// fail.
     Result<> finish_layer() {
-        while (!error_ && open_ && at_ < layer().descriptor.size) VMETTE_CHECK_OK(read_more());
         if (error_) return Failure(*error_);
+        if (supply_ != nullptr) return {};
+        while (open_ && at_ < layer().descriptor.size) VMETTE_CHECK_OK(read_more());
         return open_ ? end() : Result<>{};
     }
     std::uint64_t done() const { return done_; }
@@ -61,7 +78,7 @@ public:
 private:
     const LayerInput& layer() const { return layers_[index_]; }
 
-    Result<std::span<const std::byte>> advance() {
+    Result<Piece> advance() {
         while (index_ < layers_.size()) {
             if (!open_) return begin();
             if (at_ < layer().descriptor.size) return read_more();
@@ -69,7 +86,7 @@ private:
         }
         return std::span<const std::byte>{};
     }
-    Result<std::span<const std::byte>> begin() {
+    Result<Piece> begin() {
         open_ = true;
         at_ = 0;
         hash_ = Sha256();
@@ -77,10 +94,16 @@ private:
             length_[i] = static_cast<std::byte>(layer().descriptor.size >> (8 * i));
         return length_;
     }
-    Result<std::span<const std::byte>> read_more() {
+    Result<Piece> read_more() {
         std::uint64_t size = layer().descriptor.size;
         auto room = std::span(buffer_).first(std::min<std::uint64_t>(buffer_.size(), size - at_));
-        VMETTE_TRY(auto piece, read_piece_at(layer().fd, layer().offset.value_or(0) + at_, room, "read a layer"));
+        int fd = layer().fd;
+        if (supply_ != nullptr) {
+            VMETTE_TRY(fd, supply_->look(index_));
+            if (fd < 0) return std::nullopt;
+        }
+        VMETTE_TRY(auto piece, read_piece_at(fd, layer().offset.value_or(0) + at_, room, "read a layer"));
+        if (piece.empty() && !all_there()) return std::nullopt;
         if (piece.empty())
             return fail(ErrorCode::bad_image, "{}: the layer {} is cut short: {} bytes of {}", name_, shown(layer()),
                         at_, size);
@@ -101,6 +124,8 @@ private:
 
     const std::string& name_;
     const std::vector<LayerInput>& layers_;
+    LayerSupply* supply_;
+    bool whole_ = false;
     std::vector<std::byte> buffer_;
     std::array<std::byte, kLengthBytes> length_{};
     std::size_t index_ = 0;
@@ -112,17 +137,18 @@ private:
 };
 
 /// What can be told without reading. Returns the bytes of all layers.
-Result<std::uint64_t> check_sizes(const std::string& name, const std::vector<LayerInput>& layers) {
+Result<std::uint64_t> check_sizes(const std::string& name, const std::vector<LayerInput>& layers, bool supplied) {
     if (layers.empty()) return fail(ErrorCode::bad_image, "{} has no layers", name);
     if (layers.size() > kMaxLayers) return fail(ErrorCode::bad_image, "{} has more than {} layers", name, kMaxLayers);
     std::uint64_t total = 0;
     for (const LayerInput& layer : layers) {
+        total += layer.descriptor.size;
+        if (supplied) continue;
         struct stat info{};
         if (::fstat(layer.fd, &info) != 0) return fail_errno("look at a layer");
         if (!layer.offset && static_cast<std::uint64_t>(info.st_size) != layer.descriptor.size)
             return fail(ErrorCode::bad_image, "{}: the layer {} has {} bytes instead of {}", name, shown(layer),
                         info.st_size, layer.descriptor.size);
-        total += layer.descriptor.size;
     }
     return total;
 }
@@ -142,20 +168,24 @@ Result<> check_diff_ids(const std::string& name, const std::vector<LayerInput>& 
 }  // namespace
 
 Result<StagedImage> merge_layers(const std::string& name, const std::vector<LayerInput>& layers,
-                                 Compression compression, const Context& context) {
-    VMETTE_TRY(std::uint64_t total, check_sizes(name, layers));
+                                 Compression compression, const Context& context, LayerSupply* supply) {
+    VMETTE_TRY(std::uint64_t total, check_sizes(name, layers, supply != nullptr));
     VMETTE_TRY(StagedImage image, StagedImage::create(context.layout));
     VMETTE_TRY(auto sockets, make_socketpair());
     std::vector<std::string> arguments{"merge", std::to_string(context.limits.max_unpacked),
                                        std::to_string(context.limits.max_entries), to_string(compression)};
     VMETTE_TRY(Worker worker, Worker::start(arguments, sockets[1].get(), {{image.fd(), kWorkerOutput}}));
     sockets[1].reset();
-    LayerStream stream(name, layers);
+    LayerStream stream(name, layers, supply);
     Feeder feeder(std::move(sockets[0]), [&] { return stream.next(); });
     auto progress = [&](const ProgressLine&) {
-        if (context.progress) context.progress(Progress{"unpack", stream.done(), total});
+        if (context.progress && stream.all_there()) context.progress(Progress{"unpack", stream.done(), total});
     };
-    auto done = worker.run([&] { return feeder.step(); }, progress, context.cancelled);
+    auto step = [&]() -> Result<int> {
+        VMETTE_CHECK_OK(stream.let_come());
+        return feeder.step();
+    };
+    auto done = worker.run(step, progress, context.cancelled);
     if (!done) {
         Error error = done.error();
         // What the worker could not read may be other bytes than were asked for: that is the better reason.

@@ -8,6 +8,7 @@
 #include "rootfs/builtin.h"
 #include "rootfs/image_cache.h"
 #include "rootfs/oci/credentials.h"
+#include "rootfs/oci/layer_fetch.h"
 #include "rootfs/oci/local_image.h"
 #include "rootfs/oci/local_source.h"
 #include "rootfs/oci/manifest.h"
@@ -76,7 +77,10 @@ private:
     bool is_fresh(const ImageRecord& record) const;
     std::optional<Resolved> open_record(const std::optional<ImageRecord>& record);
     Result<Resolved> ask_registry(const std::optional<ImageRecord>& known);
-    Result<Resolved> merge(Pulled& pulled);
+    Result<Resolved> fetch();
+    Result<bool> is_wanted(const Documents& documents);
+    Result<Resolved> make(RegistryClient& client, const Documents& documents);
+    Result<StagedImage> merge(LayerFetch& layers, std::vector<LayerInput> inputs);
 
     const std::string& source_;
     const Reference& reference_;
@@ -122,58 +126,79 @@ Result<Resolved> RemoteImage::run() {
 }
 
 Result<Resolved> RemoteImage::ask_registry(const std::optional<ImageRecord>& known) {
+    auto made = fetch();
+    if (made) return made;
+    // A registry that cannot be reached is no reason not to run what was pulled before, unless asked to look.
+    if (made.error().code == ErrorCode::network && context_.pull == PullPolicy::missing) {
+        if (auto ready = open_record(known)) {
+            log(LogLevel::warn, "{}; using the image of {}", made.error().text(), format_rfc3339(known->checked_at));
+            return *std::move(ready);
+        }
+    }
+    return made;
+}
+
+Result<Resolved> RemoteImage::fetch() {
     PullRequest request{.reference = reference_,
                         .platform = this_platform(),
                         .credentials = {},
                         .registry = context_.settings.of(reference_.registry)};
     VMETTE_TRY(request.credentials, find_credentials(reference_, CredentialSources::of_process()));
-    auto wanted = [&](const Documents& documents) -> bool {
-        // Several references may name one manifest: whoever comes first merges it, the others wait here.
-        auto lock = take_lock(context_.layout, lock_name("manifest", documents.manifest_digest), context_.cancelled);
-        if (lock) manifest_lock_ = *std::move(lock);
-        auto record = context_.index.find_content(documents.manifest_digest);
-        if (!record) return true;
-        if (auto image = open_image(context_.layout, record->digest, record->bytes)) {
-            same_manifest_ = *std::move(image);
-            return false;
-        }
-        [[maybe_unused]] auto forgotten = context_.index.remove(record->digest);
-        return true;
-    };
-    auto pulled = pull(request, context_, wanted);
-    if (!pulled) {
-        // A registry that cannot be reached is no reason not to run what was pulled before, unless asked to look.
-        if (pulled.error().code == ErrorCode::network && context_.pull == PullPolicy::missing) {
-            if (auto ready = open_record(known)) {
-                log(LogLevel::warn, "{}; using the image of {}", pulled.error().text(),
-                    format_rfc3339(known->checked_at));
-                return *std::move(ready);
-            }
-        }
-        return Failure(name_full_cache(pulled.error(), fmt::format("{} was fetched", name_)));
-    }
-    if (same_manifest_) return remember(source_, *std::move(same_manifest_), pulled->documents, name_, context_);
-    return merge(*pulled);
+    RegistryClient client(request, context_);
+    auto documents = fetch_documents(client);
+    if (!documents) return Failure(name_full_cache(documents.error(), fmt::format("{} was fetched", name_)));
+    VMETTE_TRY(bool wanted, is_wanted(*documents));
+    if (!wanted) return remember(source_, *std::move(same_manifest_), *documents, name_, context_);
+    return make(client, *documents);
 }
 
-Result<Resolved> RemoteImage::merge(Pulled& pulled) {
-    if (pulled.documents.image.diff_ids.size() != pulled.layers.size())
+/// Several references may name one manifest: whoever comes first merges it, the others wait here.
+Result<bool> RemoteImage::is_wanted(const Documents& documents) {
+    VMETTE_TRY(manifest_lock_,
+               take_lock(context_.layout, lock_name("manifest", documents.manifest_digest), context_.cancelled));
+    auto record = context_.index.find_content(documents.manifest_digest);
+    if (!record) return true;
+    if (auto image = open_image(context_.layout, record->digest, record->bytes)) {
+        same_manifest_ = *std::move(image);
+        return false;
+    }
+    [[maybe_unused]] auto forgotten = context_.index.remove(record->digest);
+    return true;
+}
+
+/// While layers come, those below them are merged. Over a network most of the merging then costs no time.
+Result<StagedImage> RemoteImage::merge(LayerFetch& layers, std::vector<LayerInput> inputs) {
+    VMETTE_TRY(bool whole, layers.step());
+    if (!whole) {
+        auto staged = merge_layers(name_, inputs, context_.settings.compression, context_, &layers);
+        if (staged || staged.error().code != ErrorCode::bad_image) return staged;
+        // It may be a part of an earlier pull that was wrong and has been replaced since: only whole layers can tell.
+        VMETTE_CHECK_OK(layers.wait());
+    }
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+        VMETTE_TRY(inputs[i].fd, layers.look(i));
+    }
+    return merge_layers(name_, inputs, context_.settings.compression, context_);
+}
+
+Result<Resolved> RemoteImage::make(RegistryClient& client, const Documents& documents) {
+    const auto& descriptors = documents.manifest.layers;
+    if (documents.image.diff_ids.size() != descriptors.size())
         return fail(ErrorCode::bad_image, "{}: its config names {} layers, its manifest {}", name_,
-                    pulled.documents.image.diff_ids.size(), pulled.layers.size());
+                    documents.image.diff_ids.size(), descriptors.size());
     std::vector<LayerInput> inputs;
-    inputs.reserve(pulled.layers.size());
-    for (std::size_t i = 0; i < pulled.layers.size(); ++i)
-        inputs.push_back({.fd = pulled.layers[i].fd.get(),
-                          .descriptor = pulled.layers[i].descriptor,
-                          .diff_id = pulled.documents.image.diff_ids[i]});
-    auto staged = merge_layers(name_, inputs, context_.settings.compression, context_);
+    inputs.reserve(descriptors.size());
+    for (std::size_t i = 0; i < descriptors.size(); ++i)
+        inputs.push_back({.fd = -1, .descriptor = descriptors[i], .diff_id = documents.image.diff_ids[i]});
+    LayerFetch layers(client, descriptors);
+    auto staged = merge(layers, std::move(inputs));
     // Also when a layer turned out to be damaged: it must not be found again.
     bool spent = staged || staged.error().code == ErrorCode::bad_image;
-    if (spent) forget_layers(pulled.documents.manifest, context_.layout);
+    if (spent) forget_layers(documents.manifest, context_.layout);
     if (!staged) return Failure(name_full_cache(staged.error(), fmt::format("an image was made of {}", name_)));
     auto image = std::move(*staged).publish(context_.layout);
     if (!image) return Failure(name_full_cache(image.error(), fmt::format("an image was made of {}", name_)));
-    return remember(source_, *std::move(image), pulled.documents, name_, context_);
+    return remember(source_, *std::move(image), documents, name_, context_);
 }
 
 /// An image that lies on this machine. Its documents are small and are read each time; its layers only when no image

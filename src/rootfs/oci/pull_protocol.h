@@ -34,6 +34,9 @@ constexpr const char* kAccept = "accept";    ///< media types
 constexpr const char* kSubject = "subject";  ///< for messages: "the manifest"
 constexpr const char* kSize = "size";        ///< of a blob, or of an answer: bytes
 constexpr const char* kType = "type";        ///< media type
+constexpr const char* kFirst = "first";      ///< of the endpoints to be asked for a document: its number
+constexpr const char* kFrom = "from";        ///< of an answer: the number of the endpoint that gave the document
+constexpr const char* kRemark = "remark.";   ///< "0", "1", …, of an answer: why a mirror was passed over
 /// "0", "1", …: "HEX SIZE".
 constexpr const char* kLayer = "layer.";
 

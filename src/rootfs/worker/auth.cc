@@ -99,8 +99,8 @@ std::string base64(std::string_view text) {
     return out;
 }
 
-std::string basic_header(const oci::Credentials& credentials) {
-    return "Authorization: Basic " + base64(credentials.user + ":" + credentials.password);
+std::string basic_header(const std::string& user, const std::string& password) {
+    return "Authorization: Basic " + base64(user + ":" + password);
 }
 
 const Challenge* find(const std::vector<Challenge>& challenges, std::string_view scheme) {
@@ -135,54 +135,82 @@ HttpFault Authorizer::no_way_in(const std::string& host) const {
     return HttpFault{FaultKind::final, Error{ErrorCode::not_found, std::move(message), nullptr}};
 }
 
-HttpCall Authorizer::token_call(const Challenge& challenge) const {
+std::string Authorizer::scope_of(const Challenge& challenge) const {
+    std::string scope = parameter(challenge, "scope");
+    return scope.empty() ? "repository:" + repository_ + ":pull" : scope;
+}
+
+/// OAuth2: the identity token is a refresh token.
+HttpCall Authorizer::token_post(const Challenge& challenge) const {
     HttpCall call;
     call.url = parameter(challenge, "realm");
-    std::string service = parameter(challenge, "service");
-    std::string scope = parameter(challenge, "scope");
-    if (scope.empty()) scope = "repository:" + repository_ + ":pull";
-    if (!credentials_.identity_token.empty()) {
-        call.form = "grant_type=refresh_token&client_id=vmette&service=" + percent_encoded(service) +
-                    "&scope=" + percent_encoded(scope) +
-                    "&refresh_token=" + percent_encoded(credentials_.identity_token);
-        return call;
-    }
+    call.form =
+        "grant_type=refresh_token&client_id=vmette&service=" + percent_encoded(parameter(challenge, "service")) +
+        "&scope=" + percent_encoded(scope_of(challenge)) +
+        "&refresh_token=" + percent_encoded(credentials_.identity_token);
+    return call;
+}
+
+HttpCall Authorizer::token_get(const Challenge& challenge) const {
+    HttpCall call;
+    call.url = parameter(challenge, "realm");
     char sign = call.url.find('?') == call.url.npos ? '?' : '&';
     auto add = [&](std::string_view name, std::string_view value) {
         call.url += fmt::format("{}{}={}", std::exchange(sign, '&'), name, percent_encoded(value));
     };
-    if (!service.empty()) add("service", service);
+    if (auto service = parameter(challenge, "service"); !service.empty()) add("service", service);
+    std::string scope = scope_of(challenge);
     for (std::string_view left = scope; !left.empty();) {
         std::size_t end = std::min(left.find(' '), left.size());
         if (end > 0) add("scope", left.substr(0, end));
         left.remove_prefix(std::min(end + 1, left.size()));
     }
-    if (!credentials_.password.empty()) {
-        add("account", credentials_.user);
-        call.headers.push_back(basic_header(credentials_));
+    const std::string& secret = credentials_.password.empty() ? credentials_.identity_token : credentials_.password;
+    if (!secret.empty()) {
+        if (!credentials_.user.empty()) add("account", credentials_.user);
+        call.headers.push_back(basic_header(credentials_.user, secret));
     }
     return call;
 }
 
-std::expected<std::string, HttpFault> Authorizer::fetch_token(const Challenge& challenge, const std::string& host,
-                                                              MonotonicTime deadline, HttpClient& http) const {
-    HttpCall call = token_call(challenge);
-    call.deadline = deadline;
-    std::string server = harmless_line(parameter(challenge, "realm"), 200);
-    std::string text;
+/// `asking` begins the message of a fault.
+std::expected<Authorizer::TokenAnswer, HttpFault> Authorizer::ask(const HttpCall& call, const std::string& asking,
+                                                                  HttpClient& http) {
+    TokenAnswer answer;
     HttpTransfer transfer(http.settings(), call, [&](const HttpAnswer&, std::string_view piece) -> Result<> {
-        text += piece;
-        if (text.size() <= kMaxTokenAnswer) return {};
+        answer.text += piece;
+        if (answer.text.size() <= kMaxTokenAnswer) return {};
         return fail(ErrorCode::network, "it is larger than {}", human_size(kMaxTokenAnswer));
     });
     http.start(transfer);
     http.finish(transfer);
     if (const auto& fault = transfer.fault()) {
         auto kind = fault->kind == FaultKind::no_tls ? FaultKind::broken : fault->kind;
-        return refuse(kind, ErrorCode::network,
-                      fmt::format("no token for {} can be had from {}: {}", host, server, fault->error.message));
+        return refuse(kind, ErrorCode::network, asking + fault->error.message);
     }
-    long status = transfer.answer().status;
+    answer.status = transfer.answer().status;
+    return answer;
+}
+
+std::expected<std::string, HttpFault> Authorizer::fetch_token(const Challenge& challenge, const std::string& host,
+                                                              MonotonicTime deadline, HttpClient& http) const {
+    std::string server = harmless_line(parameter(challenge, "realm"), 200);
+    std::string asking = fmt::format("no token for {} can be had from {}: ", host, server);
+    bool posting = !credentials_.identity_token.empty();
+    HttpCall call = posting ? token_post(challenge) : token_get(challenge);
+    call.deadline = deadline;
+    auto answer = ask(call, asking, http);
+    // What servers without OAuth2 answer: RFC 9110 would have 405, the specification says 404, Azure's and JFrog's say
+    // 400 and 401. Then the identity token goes as a password, as Docker does.
+    bool not_spoken =
+        answer && (answer->status == 400 || answer->status == 401 || answer->status == 404 || answer->status == 405);
+    if (posting && not_spoken) {
+        call = token_get(challenge);
+        call.deadline = deadline;
+        answer = ask(call, asking, http);
+    }
+    if (!answer) return std::unexpected(answer.error());
+    long status = answer->status;
     if (status == 400 || status == 401 || status == 403) {
         auto refused = no_way_in(host);
         refused.error.message =
@@ -194,7 +222,7 @@ std::expected<std::string, HttpFault> Authorizer::fetch_token(const Challenge& c
     if (status != 200)
         return refuse(passing ? FaultKind::broken : FaultKind::final, ErrorCode::network,
                       fmt::format("the token server {} of {} answered {}", server, host, status));
-    std::string token = token_in(text);
+    std::string token = token_in(answer->text);
     if (token.empty())
         return refuse(FaultKind::final, ErrorCode::network,
                       fmt::format("the token server {} of {} answered without a token", server, host));
@@ -235,7 +263,7 @@ std::expected<void, HttpFault> Authorizer::answer(const std::vector<std::string>
     }
     bool basic = find(all, "basic") != nullptr;
     if (!basic || !used.empty() || credentials_.password.empty()) return std::unexpected(no_way_in(host));
-    header_ = basic_header(credentials_);
+    header_ = basic_header(credentials_.user, credentials_.password);
     return {};
 }
 

@@ -43,9 +43,16 @@ public:
                                           HttpClient& http);
 
 private:
+    struct TokenAnswer {
+        long status = 0;
+        std::string text;
+    };
     std::expected<std::string, HttpFault> fetch_token(const Challenge& challenge, const std::string& host,
                                                       MonotonicTime deadline, HttpClient& http) const;
-    HttpCall token_call(const Challenge& challenge) const;
+    static std::expected<TokenAnswer, HttpFault> ask(const HttpCall& call, const std::string& asking, HttpClient& http);
+    HttpCall token_post(const Challenge& challenge) const;
+    HttpCall token_get(const Challenge& challenge) const;
+    std::string scope_of(const Challenge& challenge) const;
     oci::Credentials credentials_;
     std::string repository_;
     std::string header_;

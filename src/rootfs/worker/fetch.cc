@@ -27,6 +27,7 @@ constexpr int kMaxRedirects = 10;
 constexpr int kMaxAttempts = 5;
 constexpr std::uint64_t kWorthwhile = 1 * kMiB;
 constexpr std::chrono::milliseconds kFirstPause{100};
+constexpr std::chrono::seconds kMaxRetryAfter{60};
 constexpr std::size_t kMaxValidator = 1024;
 
 struct CloseCurl {
@@ -332,7 +333,10 @@ Result<FetchResult> Transfer::run() {
             return FetchResult{unchanged, unchanged ? request_.validator : stored_, size_};
         }
         attempts = size_ >= before + kWorthwhile ? 1 : attempts + 1;
-        auto pause = kFirstPause * (1 << (attempts - 1));
+        curl_off_t asked = 0;
+        ::curl_easy_getinfo(curl_.get(), CURLINFO_RETRY_AFTER, &asked);
+        auto wished = std::chrono::seconds(std::clamp<curl_off_t>(asked, 0, kMaxRetryAfter.count()));
+        auto pause = std::max<std::chrono::milliseconds>(kFirstPause * (1 << (attempts - 1)), wished);
         if (attempts >= kMaxAttempts || Steady::now() + pause - start_ >= request_.total) {
             if (code != CURLE_OK) return explain(code);
             return fail(ErrorCode::network, "answered {}, {} times in a row", answer_.status, attempts);

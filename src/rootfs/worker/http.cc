@@ -191,7 +191,10 @@ HttpFault HttpTransfer::State::explain(CURLcode code) const {
         case CURLE_TOO_MANY_REDIRECTS:
             return because(FaultKind::final, fmt::format("it redirects more than {} times", kMaxRedirects));
         case CURLE_PEER_FAILED_VERIFICATION:
-            return because(FaultKind::final, fmt::format("it has no certificate that is trusted here ({})", detail));
+            return because(FaultKind::final,
+                           fmt::format("it has no certificate that is trusted here ({}; the registry's "
+                                       "ca_certs in config.toml says what else to trust)",
+                                       detail));
         case CURLE_SSL_CACERT_BADFILE: {
             auto unreadable = because(FaultKind::final, fmt::format("no certificates can be read from {}",
                                                                     fmt::join(settings.ca_certs, " or ")));

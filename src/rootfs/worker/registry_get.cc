@@ -22,6 +22,7 @@ constexpr int kMaxRenewals = 2;
 constexpr std::chrono::milliseconds kFirstPause{100};
 constexpr std::chrono::seconds kMaxRetryAfter{60};
 constexpr std::chrono::seconds kMirrorConnect{10};
+constexpr std::size_t kMaxRemarks = 8;
 /// On loopback an answer in TLS is a matter of milliseconds.
 constexpr std::chrono::seconds kHandshake{5};
 
@@ -44,13 +45,14 @@ std::chrono::milliseconds retry_pause(int attempts, std::chrono::seconds at_leas
 }
 
 RegistryGet::RegistryGet(RegistrySession& session, std::string subject, std::string path,
-                         std::vector<std::string> headers, BodyTaker& taker)
+                         std::vector<std::string> headers, BodyTaker& taker, std::size_t first)
     : session_(session),
       subject_(std::move(subject)),
       path_(std::move(path)),
       headers_(std::move(headers)),
       taker_(taker),
-      deadline_(Steady::now() + session.total) {}
+      deadline_(Steady::now() + session.total),
+      at_(std::min(first, session.endpoints.size() - 1)) {}
 
 void RegistryGet::end(std::optional<Error> error) {
     done_ = true;
@@ -63,11 +65,19 @@ void RegistryGet::give_up_endpoint(Error error) {
         error.message += mirror_errors_;
         return end(std::move(error));
     }
+    remark(error);
     mirror_errors_ += fmt::format("; before, of its mirror: {}", error.message);
     transfer_.reset();
     ++at_;
     attempts_ = renewals_ = 0;
     resume_at_ = {};
+}
+
+/// That a mirror does not have everything is no news.
+void RegistryGet::remark(const Error& error) {
+    if (error.code == ErrorCode::not_found || session_.remarks.size() >= kMaxRemarks) return;
+    std::string text = fmt::format("its mirror {} is passed over: {}", endpoint().host, error.message);
+    if (std::ranges::find(session_.remarks, text) == session_.remarks.end()) session_.remarks.push_back(text);
 }
 
 void RegistryGet::again(Error error, int cost, std::chrono::seconds at_least) {

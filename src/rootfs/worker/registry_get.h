@@ -29,6 +29,9 @@ struct RegistrySession {
     std::vector<Endpoint> endpoints;  ///< in the order of asking; the registry itself is the last
     std::string repository;
     std::chrono::seconds total{3600};
+    /// Why mirrors were passed over, for people: those that gave something wrong, or nothing at all. Taken by who
+    /// answers the next request.
+    std::vector<std::string> remarks;
 };
 
 /// Where the bytes go.
@@ -50,12 +53,15 @@ public:
 /// `network` are the endpoint's fault, and the next one is asked; others end it.
 class RegistryGet {
 public:
-    /// `subject` is for messages ("the manifest"); `path` follows the repository ("/manifests/3.12").
+    /// `subject` is for messages ("the manifest"); `path` follows the repository ("/manifests/3.12"). The endpoints
+    /// before number `first` are not asked.
     RegistryGet(RegistrySession& session, std::string subject, std::string path, std::vector<std::string> headers,
-                BodyTaker& taker);
+                BodyTaker& taker, std::size_t first = 0);
 
     void step();
     bool done() const { return done_; }
+    /// The number of the endpoint that is asked, or has answered.
+    std::size_t at() const { return at_; }
     /// Once it is done: why it failed.
     const std::optional<Error>& error() const { return error_; }
 
@@ -70,6 +76,7 @@ private:
     Result<> take(const HttpAnswer& answer, std::string_view piece);
     void again(Error error, int cost, std::chrono::seconds at_least);
     void give_up_endpoint(Error error);
+    void remark(const Error& error);
     void end(std::optional<Error> error);
 
     RegistrySession& session_;

@@ -123,6 +123,7 @@ Result<RegistrySession> open_session(Fields& fields) {
     HttpSettings settings;
     settings.stall = std::chrono::seconds(std::max<std::uint64_t>(1, number(fields, words::kStall)));
     settings.ca_certs = list(fields, words::kCertificates);
+    std::erase(settings.ca_certs, "");
     session.total = std::chrono::seconds(number(fields, words::kTotal));
     session.repository = fields[words::kRepository];
     oci::Credentials own{fields[words::kUser], fields[words::kPassword], fields[words::kIdentityToken],
@@ -151,14 +152,16 @@ Result<Fields> get_document(RegistrySession& session, Fields& request) {
     std::string hex = wanted.starts_with(kDigestPrefix) ? wanted.substr(kDigestPrefix.size()) : "";
     Document document(request[words::kSubject], parse_number(request[words::kSize]), hex);
     RegistryGet get(session, request[words::kSubject], (manifest ? "/manifests/" : "/blobs/") + wanted,
-                    {"Accept: " + (manifest ? request[words::kAccept] : "*/*")}, document);
+                    {"Accept: " + (manifest ? request[words::kAccept] : "*/*")}, document,
+                    number(request, words::kFirst));
     run(session, get);
     if (get.error()) return Failure(*get.error());
     if (::ftruncate(kWorkerOutput, 0) != 0 || ::lseek(kWorkerOutput, 0, SEEK_SET) != 0)
         return fail_errno("hand a document over");
     VMETTE_CHECK_OK(write_all(kWorkerOutput, document.text()));
     return Fields{{words::kSize, std::to_string(document.text().size())},
-                  {words::kType, harmless_line(document.type(), 200)}};
+                  {words::kType, harmless_line(document.type(), 200)},
+                  {words::kFrom, std::to_string(get.at())}};
 }
 
 /// Tells the parent how far each layer is, five times a second at most, and when it is whole.
@@ -206,6 +209,9 @@ Result<Fields> serve_pull() {
         if (!request) return Fields{};
         bool layers = (*request)[words::kDo] == words::kLayers;
         VMETTE_TRY(Fields answer, layers ? get_layers(session, *request) : get_document(session, *request));
+        for (std::size_t i = 0; i < session.remarks.size(); ++i)
+            answer[words::kRemark + std::to_string(i)] = harmless_line(session.remarks[i], 500);
+        session.remarks.clear();
         VMETTE_CHECK_OK(write_all(kWorkerReport, encode_line(AnswerLine{std::move(answer)})));
     }
 }

@@ -1,6 +1,9 @@
 #include "rootfs/oci/fake_registry.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
+#include <atomic>
 #include <random>
 
 #include "base/digest.h"
@@ -53,13 +56,18 @@ FakeImage FakeImage::of(std::vector<std::string> layers, const Platform& platfor
 std::string FakeImage::manifest_digest() const { return digest_of(manifest); }
 std::string FakeImage::layer_digest(std::size_t index) const { return digest_of(layers.at(index)); }
 
-FakeRegistry::FakeRegistry(FakeImage its_image, Hook hook) : image(std::move(its_image)), hook_(std::move(hook)) {
-    server_ = std::make_unique<HttpServer>([this](const HttpRequest& request, HttpConnection& connection) {
+FakeRegistry::FakeRegistry(FakeImage its_image, Hook hook, const std::optional<TlsFiles>& tls)
+    : image(std::move(its_image)), hook_(std::move(hook)) {
+    auto handle = [this](const HttpRequest& request, HttpConnection& connection) {
         if (!hook_ || !hook_(request, connection)) answer(request, connection);
-    });
+    };
+    server_ = std::make_unique<HttpServer>(handle, tls);
 }
 
-std::string FakeRegistry::host() const { return server_->url("").substr(7); }
+std::string FakeRegistry::host() const {
+    std::string url = server_->url("");
+    return url.substr(url.find("//") + 2);
+}
 
 Reference FakeRegistry::reference(const std::string& tag) const {
     Reference reference;
@@ -97,6 +105,53 @@ void FakeRegistry::answer(const HttpRequest& request, HttpConnection& connection
         std::string_view(blob->second).substr(start));
 }
 
+FakeRegistry::Hook for_path(std::string part, std::vector<HttpServer::Handler> handlers) {
+    auto next = std::make_shared<std::atomic<std::size_t>>(0);
+    return [=](const HttpRequest& request, HttpConnection& connection) {
+        if (request.path.find(part) == std::string::npos) return false;
+        std::size_t at = next->fetch_add(1);
+        if (at >= handlers.size()) return false;
+        handlers[at](request, connection);
+        return true;
+    };
+}
+
+HttpServer::Handler status(int code, std::map<std::string, std::string> headers, std::string body) {
+    return [=](const HttpRequest&, HttpConnection& connection) { connection.answer(code, headers, body); };
+}
+
+HttpServer::Handler redirect(const std::string& to) { return status(307, {{"Location", to}}); }
+
+std::vector<HttpServer::Handler> times(int count, const HttpServer::Handler& handler) {
+    return std::vector<HttpServer::Handler>(static_cast<std::size_t>(count), handler);
+}
+
+HttpServer::Handler cut_after(const std::string& content, std::size_t bytes) {
+    return [=](const HttpRequest&, HttpConnection& connection) {
+        connection.answer(200, {{"Content-Length", std::to_string(content.size())}}, content.substr(0, bytes));
+    };
+}
+
+std::string header(const HttpRequest& request, const std::string& name) {
+    auto found = request.headers.find(name);
+    return found != request.headers.end() ? found->second : "";
+}
+
+Result<Pulled> PullTest::pull_it(const PullRequest& request) {
+    RegistryClient client(request, patient);
+    Pulled pulled;
+    VMETTE_TRY(pulled.documents, fetch_documents(client));
+    const auto& wanted = pulled.documents.manifest.layers;
+    LayerFetch layers(client, wanted);
+    VMETTE_CHECK_OK(layers.wait());
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+        VMETTE_TRY(int fd, layers.look(i));
+        VMETTE_TRY(Fd own, open_file(fmt::format("/proc/self/fd/{}", fd), O_RDONLY));
+        pulled.layers.push_back({std::move(own)});
+    }
+    return pulled;
+}
+
 std::string PullTest::error_of_pull(const PullRequest& request) {
     auto pulled = pull_it(request);
     if (pulled) return "no error";
@@ -109,7 +164,7 @@ std::string PullTest::error_of_pull(const PullRequest& request) {
 
 std::vector<std::string> PullTest::contents(const Pulled& pulled) {
     std::vector<std::string> out;
-    for (const Layer& layer : pulled.layers)
+    for (const PulledLayer& layer : pulled.layers)
         out.push_back(read_all(layer.fd.get(), 1 << 28, "layer").value_or("unreadable"));
     return out;
 }

@@ -4,11 +4,13 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "rootfs/fixture.h"
 #include "rootfs/http_server.h"
+#include "rootfs/oci/layer_fetch.h"
 #include "rootfs/oci/pull.h"
 
 namespace vmette::rootfs::oci {
@@ -38,7 +40,7 @@ class FakeRegistry {
 public:
     /// Answers itself and returns true, or lets the registry answer.
     using Hook = std::function<bool(const HttpRequest&, HttpConnection&)>;
-    explicit FakeRegistry(FakeImage image, Hook hook = {});
+    explicit FakeRegistry(FakeImage image, Hook hook = {}, const std::optional<TlsFiles>& tls = {});
 
     std::string host() const;
     Reference reference(const std::string& tag = "v1") const;
@@ -56,6 +58,25 @@ private:
     std::unique_ptr<HttpServer> server_;
 };
 
+/// Answers requests whose path holds `part` as told, in turn; nothing more: as the registry does.
+FakeRegistry::Hook for_path(std::string part, std::vector<HttpServer::Handler> handlers);
+HttpServer::Handler status(int code, std::map<std::string, std::string> headers = {}, std::string body = "");
+HttpServer::Handler redirect(const std::string& to);
+std::vector<HttpServer::Handler> times(int count, const HttpServer::Handler& handler);
+/// The head of an answer with the whole length, and only a piece of the body.
+HttpServer::Handler cut_after(const std::string& content, std::size_t bytes);
+/// Of a request; empty when it has none. `name` in lower case.
+std::string header(const HttpRequest& request, const std::string& name);
+
+/// A layer as it came, open for reading at its start.
+struct PulledLayer {
+    Fd fd;
+};
+struct Pulled {
+    Documents documents;
+    std::vector<PulledLayer> layers;
+};
+
 class PullTest : public RootfsTest {
 protected:
     PullTest() {
@@ -65,9 +86,8 @@ protected:
     static PullRequest request(const FakeRegistry& registry, const std::string& tag = "v1") {
         return {.reference = registry.reference(tag), .platform = this_platform(), .credentials = {}, .registry = {}};
     }
-    Result<Pulled> pull_it(const PullRequest& request) {
-        return pull(request, patient, [](const Documents&) { return true; });
-    }
+    /// The documents, then all layers.
+    Result<Pulled> pull_it(const PullRequest& request);
     /// "code: message" of a pull that must fail; REF stands for the reference.
     std::string error_of_pull(const PullRequest& request);
     std::string layer_file(const std::string& digest) const {

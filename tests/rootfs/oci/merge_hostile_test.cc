@@ -1,6 +1,9 @@
 /// Layers that lie, climb, end early or grow without end. Each is refused with its reason, and leaves nothing.
 
 #include <sys/mount.h>
+#include <sys/resource.h>
+
+#include <gmock/gmock.h>
 
 #include <cstring>
 #include <random>
@@ -98,6 +101,38 @@ TEST_F(HostileLayersTest, MillionEntriesEndAtTheLimit) {
     for (int i = 0; i < 110; ++i) tar += entries;
     add(tar + tar_end());
     EXPECT_EQ(refuse(), "bad-image: image holds more than 100000 entries (in layer 1)");
+}
+
+/// Memory grows with the entries alone: 0.22 KiB each, and a fixed part (docs/images.md).
+TEST_F(HostileLayersTest, MillionEntriesAreMergedInBoundedMemory) {
+    constexpr int kFolders = 1000, kFiles = 999;
+    {
+        // Half a gigabyte of headers: not held in this process, whose peak would hide the worker's.
+        auto tar = open_file(dir / "million.tar", O_WRONLY | O_CREAT);
+        ASSERT_TRUE(tar);
+        for (int folder = 0; folder < kFolders; ++folder) {
+            std::string name = fmt::format("folder{:04}", folder), entries = tar_entry(tar_folder(name));
+            for (int file = 0; file < kFiles; ++file)
+                entries += tar_entry(tar_file(fmt::format("{}/a-name-of-usual-length-{:04}.py", name, file), ""));
+            ASSERT_TRUE(write_all(tar->get(), entries));
+        }
+        ASSERT_TRUE(write_all(tar->get(), tar_end()));
+    }
+    run_program({"zstd", "-q", "--rm", (dir / "million.tar").string()});
+    std::string packed = read_whole(dir / "million.tar.zst");
+    add(packed, "").diff_id.clear();
+    auto merged = merge();
+    ASSERT_TRUE(merged) << merged.error().text();
+    auto published = std::move(*merged).publish(layout);
+    ASSERT_TRUE(published);
+    EXPECT_THAT(run_program({"unsquashfs", "-s", published->path.string()}),
+                testing::HasSubstr(fmt::format("Number of inodes {}", kFolders * (kFiles + 1) + 1)));
+    rusage used{};
+    ASSERT_EQ(::getrusage(RUSAGE_CHILDREN, &used), 0);
+    RecordProperty("peak_mib", static_cast<int>(used.ru_maxrss / 1024));
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    EXPECT_LT(used.ru_maxrss, 300 * 1024) << "KiB";
+#endif
 }
 
 TEST_F(HostileLayersTest, HolesCount) {

@@ -1,5 +1,7 @@
 /// Who is told what: credentials, tokens, mirrors and redirects.
 
+#include <gmock/gmock.h>
+
 #include <atomic>
 
 #include "rootfs/oci/fake_registry.h"
@@ -7,11 +9,6 @@
 
 namespace vmette::rootfs::oci {
 namespace {
-
-std::string header(const HttpRequest& request, const std::string& name) {
-    auto found = request.headers.find(name);
-    return found != request.headers.end() ? found->second : "";
-}
 
 const Credentials kAlice{.user = "alice", .password = "secret", .identity_token = {}, .registry_token = {}};
 constexpr const char* kAliceBasic = "Basic YWxpY2U6c2VjcmV0";
@@ -23,6 +20,10 @@ struct BearerRegistry {
     explicit BearerRegistry(std::function<bool(const HttpRequest&, int issued)> accepts)
         : hub(one_layer(), [this, accepts](const HttpRequest& request, HttpConnection& connection) {
               if (request.path.starts_with("/token")) {
+                  if (request.method == "POST" && post_status != 200) {
+                      connection.answer(post_status, {{"Location", post_location}}, "no");
+                      return true;
+                  }
                   if (token_status != 200) {
                       connection.answer(token_status, {}, "no");
                       return true;
@@ -47,6 +48,8 @@ struct BearerRegistry {
     std::atomic<int> issued{0};
     std::string realm;
     int token_status = 200;
+    int post_status = 200;
+    std::string post_location;
     FakeRegistry hub;
 };
 
@@ -114,6 +117,68 @@ TEST_F(PullTest, IdentityTokenIsPosted) {
     ASSERT_EQ(asked.size(), 1U);
     EXPECT_EQ(asked[0].method, "POST");
     EXPECT_EQ(asked[0].path, "/token");
+    EXPECT_EQ(asked[0].body,
+              "grant_type=refresh_token&client_id=vmette&service=reg%20%221%22&scope=repository%3Aacme%2Fapp%3Apull"
+              "&refresh_token=refresh%26me");
+    EXPECT_EQ(header(asked[0], "content-type"), "application/x-www-form-urlencoded");
+    EXPECT_EQ(header(asked[0], "authorization"), "");
+}
+
+TEST_F(PullTest, IdentityTokenIsAPasswordToServersWithoutOauth) {
+    for (int code : {400, 401, 404, 405}) {
+        BearerRegistry bearer(
+            [](const HttpRequest& request, int) { return header(request, "authorization") == "Bearer t1"; });
+        bearer.post_status = code;
+        auto with = request(bearer.hub);
+        with.credentials = {.user = "alice", .password = {}, .identity_token = "secret", .registry_token = {}};
+        auto pulled = pull_it(with);
+        ASSERT_TRUE(pulled) << pulled.error().text();
+        auto asked = bearer.token_requests();
+        ASSERT_EQ(asked.size(), 2U);
+        EXPECT_EQ(asked[1].method, "GET");
+        EXPECT_EQ(asked[1].path, "/token?service=reg%20%221%22&scope=repository%3Aacme%2Fapp%3Apull&account=alice");
+        EXPECT_EQ(header(asked[1], "authorization"), kAliceBasic);
+        forget_layers(pulled->documents.manifest, layout);
+    }
+    // Other refusals are the server's last word.
+    BearerRegistry bearer([](const HttpRequest&, int) { return false; });
+    bearer.post_status = 403;
+    auto with = request(bearer.hub);
+    with.credentials.identity_token = "secret";
+    EXPECT_EQ(error_of_pull(with),
+              "not-found: REF: HOST refuses the credentials for acme/app: its token server http://HOST/token answered "
+              "403");
+    EXPECT_EQ(bearer.token_requests().size(), 1U);
+}
+
+TEST_F(PullTest, IdentityTokenDoesNotFollowARedirect) {
+    FakeRegistry elsewhere(one_layer());
+    BearerRegistry bearer([](const HttpRequest&, int) { return false; });
+    bearer.post_status = 307;
+    bearer.post_location = elsewhere.url("/token");
+    auto with = request(bearer.hub);
+    with.credentials.identity_token = "secret";
+    EXPECT_EQ(error_of_pull(with), "network: REF: the token server http://HOST/token of HOST answered 307");
+    EXPECT_TRUE(elsewhere.requests().empty());
+}
+
+TEST_F(PullTest, IdentityTokenOfDockersConfigIsFound) {
+    BearerRegistry bearer(
+        [](const HttpRequest& request, int) { return header(request, "authorization") == "Bearer t1"; });
+    // As `docker login` writes it: the user, no password, and the token beside.
+    write("config.json",
+          fmt::format(R"({{"auths":{{"{}":{{"auth":"YWxpY2U6","identitytoken":"secret"}}}}}})", bearer.hub.host()));
+    auto with = request(bearer.hub);
+    auto variables = [&](const std::string& name) -> std::optional<std::string> {
+        return name == "DOCKER_CONFIG" ? std::optional(dir.string()) : std::nullopt;
+    };
+    auto found = find_credentials(with.reference, {.environment = variables, .home = {}, .runtime_dir = {}});
+    ASSERT_TRUE(found) << found.error().text();
+    with.credentials = *found;
+    auto pulled = pull_it(with);
+    ASSERT_TRUE(pulled) << pulled.error().text();
+    ASSERT_EQ(bearer.token_requests().size(), 1U);
+    EXPECT_THAT(bearer.token_requests()[0].body, testing::EndsWith("&refresh_token=secret"));
 }
 
 TEST_F(PullTest, RegistryTokenIsUsedAsItIs) {
@@ -251,6 +316,73 @@ TEST_F(PullTest, MirrorThatLiesIsPassedOver) {
     ASSERT_TRUE(pulled) << pulled.error().text();
     EXPECT_EQ(contents(*pulled), hub.image.layers);
     EXPECT_EQ(hub.requests().size(), 1U);
+}
+
+/// What a proxy that wants a login, an old registry or a mirror of something else would say to a tag.
+TEST_F(PullTest, MirrorThatAnswersATagWithNonsenseIsPassedOverWithAWarning) {
+    FakeImage good = one_layer();
+    FakeImage foreign = FakeImage::of({noise(5000)}, Platform{"linux", "s390x", ""});
+    std::string config_gone = FakeImage::of({noise(7000, 7)}).manifest;
+    struct {
+        std::string answer, type, why;
+    } cases[] = {
+        {"<html>Please log in</html>", "text/html", "is no JSON"},
+        {"", "", "is no JSON"},
+        {R"({"schemaVersion":1})", "", "schema 1"},
+        {foreign.manifest, std::string(kManifestType), "it is an image for linux/s390x"},
+        {config_gone, std::string(kManifestType), "answered 404 for the config"},
+    };
+    for (const auto& wrong : cases) {
+        FakeImage served = foreign;
+        FakeRegistry mirror(
+            served, for_path("/manifests/v1", times(9, status(200, {{"Content-Type", wrong.type}}, wrong.answer))));
+        FakeRegistry second(good), hub(good);
+        auto with = request(hub);
+        with.registry.mirrors = {mirror.host(), second.host()};
+        testing::internal::CaptureStderr();
+        auto pulled = pull_it(with);
+        std::string said = testing::internal::GetCapturedStderr();
+        ASSERT_TRUE(pulled) << wrong.answer << ": " << pulled.error().text();
+        EXPECT_EQ(contents(*pulled), good.layers);
+        EXPECT_TRUE(hub.paths().empty() || hub.paths()[0].starts_with("/blobs/")) << wrong.answer;
+        EXPECT_THAT(said,
+                    testing::HasSubstr(with.reference.text() + ": its mirror " + mirror.host() + " is passed over: "));
+        EXPECT_THAT(said, testing::HasSubstr(wrong.why));
+        forget_layers(pulled->documents.manifest, layout);
+    }
+}
+
+TEST_F(PullTest, MirrorsThatAllLieLeaveTheRegistrysOwnError) {
+    FakeImage none = one_layer();
+    none.manifests["v1"] = "{}";
+    FakeRegistry mirror(none), second(none), hub(none);
+    auto with = request(hub);
+    with.registry.mirrors = {mirror.host(), second.host()};
+    EXPECT_THAT(error_of_pull(with), testing::StartsWith("bad-image: REF "));
+    EXPECT_EQ(mirror.requests().size(), 1U);
+    EXPECT_EQ(second.requests().size(), 1U);
+    EXPECT_EQ(hub.requests().size(), 1U);
+}
+
+TEST_F(PullTest, MirrorsThatFailAreNamedOnceAndThoseThatLackSomethingAreNot) {
+    FakeImage wrong = FakeImage::of({noise(5000, 1), noise(5000, 2)}), right = wrong;
+    for (int layer : {0, 1}) wrong.blobs[wrong.layer_digest(static_cast<std::size_t>(layer))] = noise(5000, 99);
+    FakeImage empty;
+    FakeRegistry lying(wrong), lacking(empty), hub(right);
+    auto with = request(hub);
+    with.registry.mirrors = {"127.0.0.1:1", lacking.host(), lying.host()};
+    testing::internal::CaptureStderr();
+    auto pulled = pull_it(with);
+    std::string said = testing::internal::GetCapturedStderr();
+    ASSERT_TRUE(pulled) << pulled.error().text();
+    auto count = [&](const std::string& part) {
+        int times = 0;
+        for (std::size_t at = 0; (at = said.find(part, at)) != said.npos; ++at) ++times;
+        return times;
+    };
+    EXPECT_EQ(count("its mirror 127.0.0.1:1 is passed over"), 1) << said;
+    EXPECT_EQ(count("its mirror " + lying.host() + " is passed over"), 2) << said;
+    EXPECT_EQ(count(lacking.host()), 0) << said;
 }
 
 TEST_F(PullTest, MirrorsFailuresAreToldToo) {

@@ -9,7 +9,7 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
-#include <atomic>
+#include <ctime>
 #include <thread>
 
 #include "rootfs/oci/fake_registry.h"
@@ -18,35 +18,6 @@ namespace vmette::rootfs::oci {
 namespace {
 
 FakeImage small_image() { return FakeImage::of({noise(300'000, 1), noise(50'000, 2), noise(70'000, 3)}); }
-
-/// Answers requests whose path holds `part` as told, in turn; nothing more: as the registry does.
-FakeRegistry::Hook for_path(std::string part, std::vector<HttpServer::Handler> handlers) {
-    auto next = std::make_shared<std::atomic<std::size_t>>(0);
-    return [=](const HttpRequest& request, HttpConnection& connection) {
-        if (request.path.find(part) == std::string::npos) return false;
-        std::size_t at = next->fetch_add(1);
-        if (at >= handlers.size()) return false;
-        handlers[at](request, connection);
-        return true;
-    };
-}
-
-HttpServer::Handler status(int code, std::map<std::string, std::string> headers = {}, std::string body = "") {
-    return [=](const HttpRequest&, HttpConnection& connection) { connection.answer(code, headers, body); };
-}
-
-HttpServer::Handler redirect(const std::string& to) { return status(307, {{"Location", to}}); }
-
-std::vector<HttpServer::Handler> times(int count, const HttpServer::Handler& handler) {
-    return std::vector<HttpServer::Handler>(static_cast<std::size_t>(count), handler);
-}
-
-/// The head of an answer with the whole length, and only a piece of the body.
-HttpServer::Handler cut_after(const std::string& content, std::size_t bytes) {
-    return [=](const HttpRequest&, HttpConnection& connection) {
-        connection.answer(200, {{"Content-Length", std::to_string(content.size())}}, content.substr(0, bytes));
-    };
-}
 
 /// Of the last request for this layer.
 std::string last_range(const FakeRegistry& hub, const std::string& layer) {
@@ -76,15 +47,6 @@ TEST_F(PullTest, DocumentsAndLayersComeAndAreNotFetchedTwice) {
     EXPECT_EQ(hub.requests().size(), requests + 2);
     forget_layers(again->documents.manifest, layout);
     EXPECT_TRUE(std::filesystem::is_empty(layout.layers_dir()));
-}
-
-TEST_F(PullTest, NoLayersAreFetchedWhenNoneAreWanted) {
-    FakeRegistry hub(small_image());
-    auto pulled = pull(request(hub), patient, [](const Documents&) { return false; });
-    ASSERT_TRUE(pulled) << pulled.error().text();
-    EXPECT_EQ(pulled->documents.manifest.layers.size(), 3U);
-    EXPECT_TRUE(pulled->layers.empty());
-    EXPECT_EQ(hub.requests().size(), 2U);
 }
 
 TEST_F(PullTest, SameLayerTwiceIsFetchedOnce) {
@@ -184,6 +146,14 @@ TEST_F(PullTest, HugeDocumentsAreRefused) {
                                      }}));
     for (const char* tag : {"said", "endless"})
         EXPECT_EQ(error_of_pull(request(hub, tag)), "bad-image: REF: the manifest is larger than 4.0 MiB");
+}
+
+TEST_F(PullTest, TenThousandLayersAreRefusedBeforeOneIsAskedFor) {
+    FakeImage image = FakeImage::of(std::vector<std::string>(10'000, "layer"));
+    ASSERT_LT(image.manifest.size(), 4U << 20);
+    FakeRegistry hub(image);
+    EXPECT_EQ(error_of_pull(request(hub)), "bad-image: REF has 10000 layers, more than 512");
+    EXPECT_EQ(hub.requests().size(), 1U);
 }
 
 TEST_F(PullTest, EndlessHeadersAreCut) {
@@ -318,6 +288,39 @@ TEST_F(PullTest, RetryAfterIsHonoured) {
     EXPECT_GE(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(1000));
 }
 
+/// As in a header: "Sun, 06 Nov 1994 08:49:37 GMT".
+std::string http_date(std::chrono::seconds from_now) {
+    std::time_t at = std::time(nullptr) + from_now.count();
+    std::tm parts{};
+    char text[64];
+    return {text, std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", ::gmtime_r(&at, &parts))};
+}
+
+TEST_F(PullTest, RetryAfterMayBeADate) {
+    auto elapsed = [&](const std::string& date) {
+        FakeRegistry hub(small_image(), for_path("/manifests/", {status(503, {{"Retry-After", date}})}));
+        auto start = std::chrono::steady_clock::now();
+        auto pulled = pull_it(request(hub));
+        EXPECT_TRUE(pulled) << pulled.error().text();
+        return std::chrono::steady_clock::now() - start;
+    };
+    EXPECT_GE(elapsed(http_date(std::chrono::seconds(3))), std::chrono::milliseconds(1900));
+    for (const std::string& useless : {http_date(std::chrono::hours(-1)), std::string("soon"), std::string("-5")})
+        EXPECT_LT(elapsed(useless), std::chrono::milliseconds(1500)) << useless;
+}
+
+TEST_F(PullTest, RetryAfterIsBounded) {
+    // A minute is the most that is waited; what a transfer may take in all would be over by then.
+    patient.limits.total = std::chrono::seconds(50);
+    auto start = std::chrono::steady_clock::now();
+    for (const std::string& far : {http_date(std::chrono::hours(24 * 365)), std::string("86400")}) {
+        FakeRegistry hub(small_image(), for_path("/manifests/", times(9, status(429, {{"Retry-After", far}}))));
+        EXPECT_EQ(error_of_pull(request(hub)), "network: REF: HOST answered 429 for the manifest");
+        EXPECT_EQ(hub.requests().size(), 1U);
+    }
+    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));
+}
+
 TEST_F(PullTest, SilenceAndSlowDripAreEnded) {
     FakeImage image = small_image();
     patient.limits.stall = std::chrono::seconds(1);
@@ -358,7 +361,14 @@ TEST_F(PullTest, UnwritableAndFullCachesAreNamed) {
     if (::mount("tmpfs", layout.cache.c_str(), "tmpfs", 0, "size=256k") != 0)
         GTEST_SKIP() << "a small filesystem can be mounted by root alone: " << ::strerror(errno);
     EXPECT_EQ(error_of_pull(request(hub)), "no-space: no space left on the cache's filesystem while REF was pulled");
-    ::umount(layout.cache.c_str());
+    // What came before is kept, and gone on with once there is room.
+    ASSERT_EQ(::mount("tmpfs", layout.cache.c_str(), "tmpfs", MS_REMOUNT, "size=4m"), 0);
+    {
+        auto pulled = pull_it(request(hub));
+        EXPECT_TRUE(pulled && contents(*pulled) == hub.image.layers);
+    }
+    EXPECT_THAT(last_range(hub, hub.image.layer_digest(0)), testing::StartsWith("bytes="));
+    EXPECT_EQ(::umount(layout.cache.c_str()), 0);
 }
 
 }  // namespace
