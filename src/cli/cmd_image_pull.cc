@@ -15,7 +15,9 @@ namespace {
 class ImagePullCommand final : public Command {
 public:
     void define(Arguments& arguments) override {
-        arguments.operands("SOURCE", sources_, "as in a manifest's rootfs").required = true;
+        auto& sources = arguments.operands("SOURCE", sources_, "as in a manifest's rootfs");
+        sources.required = true;
+        sources.completes = Completes::images;
         arguments.flag("--missing", missing_, "only what is not in the cache; do not ask whether it changed");
         arguments.flag("--json", json_, "print one array");
     }
@@ -28,7 +30,8 @@ public:
         std::vector<std::string> documents;
         for (const auto& source : sources_) {
             VMETTE_TRY(auto image, pull(context, *layout, *store, providers, signals, source));
-            if (json_) documents.push_back(image_json(image, true));
+            VMETTE_TRY(auto known, store->image_sources(image.digest));
+            if (json_ && !known.empty()) documents.push_back(image_json(known, true));
             if (!json_) VMETTE_CHECK_OK(context.console().write(image.digest + "\n"));
         }
         if (json_) VMETTE_CHECK_OK(context.console().write(json_array(documents) + "\n"));
@@ -43,6 +46,7 @@ private:
         scheduler::ResolveRequest request{
             .source = source,
             .pull = missing_ ? rootfs::PullPolicy::missing : rootfs::PullPolicy::always,
+            .for_run = false,
             .progress = [&](const rootfs::Progress& progress) { line.update(progress); },
             .cancelled = [&] { return signals.end_requested(); },
         };

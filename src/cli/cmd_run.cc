@@ -33,7 +33,9 @@ std::string name_from_source(const std::string& source) {
 class RunCommand final : public Command {
 public:
     void define(Arguments& arguments) override {
-        arguments.operand("SOURCE", source_, "the root filesystem, as `rootfs` in a manifest").required = true;
+        auto& source = arguments.operand("SOURCE", source_, "the root filesystem, as `rootfs` in a manifest");
+        source.required = true;
+        source.completes = Completes::images;
         arguments.option("--share", "HOST:GUEST[:MODE]", shares_, "share a folder: ro (default), rw or overlay");
         arguments.option("--disk", "PATH[:GUEST[:ro]]", disks_, "attach a disk image, mounted at GUEST");
         arguments.option("--scratch", "SIZE", scratch_, "size of the writable disk; 0: in memory");

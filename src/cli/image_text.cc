@@ -3,9 +3,18 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "cli/json_writer.h"
+#include "rootfs/oci/local_source.h"
 #include "rootfs/oci/reference.h"
 
 namespace vmette::cli {
+std::vector<ImageSources> by_image(std::vector<store::StoredImage> all) {
+    std::vector<ImageSources> out;
+    for (auto& one : all) {
+        if (out.empty() || out.back().front().digest != one.digest) out.emplace_back();
+        out.back().push_back(std::move(one));
+    }
+    return out;
+}
 
 std::string short_digest(std::string_view digest) {
     constexpr std::string_view kPrefix = "sha256:";
@@ -14,16 +23,53 @@ std::string short_digest(std::string_view digest) {
     return harmless_line(digest.substr(0, kShown));
 }
 
-std::string image_json(const store::StoredImage& image, bool pretty) {
+std::string full_name(const std::string& source) {
+    if (rootfs::oci::is_local_source(source)) return source;
+    auto reference = rootfs::oci::parse_reference(source);
+    return reference ? reference->text() : source;
+}
+
+std::string pinned_source(const store::StoredImage& image) {
+    using namespace rootfs::oci;
+    if (image.provider != "oci") {
+        bool pinned = image.source.find('#') != std::string::npos;
+        if (pinned || !is_digest(image.content_digest)) return pinned ? image.source : "";
+        return fmt::format("{}#sha256={}", image.source,
+                           image.content_digest.substr(image.content_digest.find(':') + 1));
+    }
+    if (is_local_source(image.source) || !is_digest(image.validator)) return "";
+    auto reference = parse_reference(image.source);
+    if (!reference) return "";
+    reference->digest = image.validator;
+    return reference->text();
+}
+
+std::string image_source_json(const store::StoredImage& image) {
     return JsonObject()
-        .text("digest", image.digest)
         .text("source", image.source)
         .text("provider", image.provider)
+        .text_or_null("pinned", pinned_source(image))
         .text_or_null("content_digest", image.content_digest)
-        .number("bytes", image.bytes)
-        .text("created_at", format_rfc3339(image.created_at))
-        .text("last_used_at", format_rfc3339(image.last_used_at))
-        .number("uses", image.uses)
+        .text_or_null("validator", image.validator)
+        .text("checked_at", format_rfc3339(image.checked_at))
+        .render(false);
+}
+
+std::string image_json(const ImageSources& image, bool pretty) {
+    const store::StoredImage& newest = image.front();
+    std::vector<std::string> sources;
+    sources.reserve(image.size());
+    for (const auto& one : image) sources.push_back(image_source_json(one));
+    return JsonObject()
+        .text("digest", newest.digest)
+        .text("source", newest.source)
+        .text("provider", newest.provider)
+        .text_or_null("content_digest", newest.content_digest)
+        .number("bytes", newest.bytes)
+        .text("created_at", format_rfc3339(newest.created_at))
+        .text("last_used_at", format_rfc3339(newest.last_used_at))
+        .number("uses", newest.uses)
+        .raw("sources", pretty ? json_array(sources) : fmt::format("[{}]", fmt::join(sources, ",")))
         .render(pretty);
 }
 
@@ -31,9 +77,7 @@ Result<store::StoredImage> find_named_image(store::Store& store, const std::stri
     auto found = store.find_image(name);
     if (found || found.error().code != ErrorCode::not_found) return found;
     // Registry images are kept under their full name.
-    auto reference = rootfs::oci::parse_reference(name);
-    if (reference)
-        if (auto by_full_name = store.find_image(reference->text())) return by_full_name;
+    if (auto by_full_name = store.find_image(full_name(name))) return by_full_name;
     return found;
 }
 

@@ -3,17 +3,32 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 #include "store/store.h"
 
 namespace vmette::cli {
 
+/// One image, once for each of its sources, newest first; never empty.
+using ImageSources = std::vector<store::StoredImage>;
+/// What Store::list_image_sources() returns, image by image.
+std::vector<ImageSources> by_image(std::vector<store::StoredImage> all);
+
 /// "sha256:0123456789ab…" → "0123456789ab".
 std::string short_digest(std::string_view digest);
 
-/// The fields that `image ls --json` prints; `pretty`: over several lines.
-std::string image_json(const store::StoredImage& image, bool pretty);
+/// "python:3.12" → "docker.io/library/python:3.12", as images of registries are kept; other sources are as they are.
+std::string full_name(const std::string& source);
+
+/// How a manifest names exactly what this source named: by its digest. Empty: it cannot be said.
+std::string pinned_source(const store::StoredImage& image);
+
+/// One of an image's sources, on one line.
+std::string image_source_json(const store::StoredImage& image);
+
+/// The fields that `image ls --json` prints (docs/images.md); `pretty`: over several lines.
+std::string image_json(const ImageSources& image, bool pretty);
 
 /// The image that a person names: a source as they would write it (python:3.12), a digest, or the beginning of one.
 Result<store::StoredImage> find_named_image(store::Store& store, const std::string& name);

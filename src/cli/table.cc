@@ -58,6 +58,7 @@ std::string Table::render(std::size_t width,
             if (i > 0) text += kGap;
             text += paint ? paint(number, i, shown) : shown;
         }
+        text.erase(text.find_last_not_of(' ') + 1);
         out += text + "\n";
     };
     line(-1, [&](std::size_t i) -> std::string_view { return columns_[i].heading; });

@@ -63,7 +63,7 @@ struct ImageRecord {
     std::string
         validator;  ///< what tells whether the source is unchanged: ETag or Last-Modified, size and mtime of a file
     std::uint64_t bytes = 0;
-    std::string config;     ///< of an image from a registry, as encode_image_config() writes it
+    std::string config;     ///< of an image of layers, as oci::encode_description() writes it
     WallTime checked_at{};  ///< when the source was last found to name it; set by the index
     bool operator==(const ImageRecord&) const = default;
 };

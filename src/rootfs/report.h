@@ -15,11 +15,13 @@ namespace vmette::rootfs {
 
 /// Descriptors of the worker.
 constexpr int kWorkerInput = 0;   ///< convert: the archive; fetch: the request, fields as in encode_fields();
-                                  ///< pull: a socket with requests, a line each;
+                                  ///< daemon: likewise; pull: a socket with requests, a line each;
                                   ///< merge: each layer after its length in 8 bytes, the lowest byte first
 constexpr int kWorkerReport = 1;  ///< lines as below
-constexpr int kWorkerOutput = 3;  ///< convert, merge: the image; fetch: the part file; pull: a memfd for documents
-constexpr int kWorkerState = 4;   ///< fetch: the part file's validator; pull: the folder of layers
+constexpr int kWorkerOutput = 3;  ///< convert, merge: the image; fetch: the part file; pull: a memfd for documents;
+                                  ///< list-archive: the list; copy-archive: the contents; daemon: the answer's body
+constexpr int kWorkerState = 4;   ///< fetch: the part file's validator; pull: the folder of layers;
+                                  ///< copy-archive: the list
 
 /// Named values; neither names nor values have a form of their own.
 using Fields = std::map<std::string, std::string>;

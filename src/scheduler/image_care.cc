@@ -5,11 +5,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <set>
 
 #include "base/digest.h"
 #include "base/fd.h"
+#include "base/text.h"
 #include "rootfs/image_cache.h"
+#include "rootfs/oci/reference.h"
 
 namespace vmette::scheduler {
 namespace {
@@ -37,7 +40,8 @@ public:
             if (gone) total -= image->bytes;
         }
         VMETTE_CHECK_OK(remove_strays(images));
-        for (const auto& folder : {layout_.layers_dir(), layout_.downloads_dir()}) remove_unfinished(folder);
+        remove_unfinished("layer of an unfinished pull", layout_.layers_dir());
+        remove_unfinished("unfinished download", layout_.downloads_dir());
         return std::move(pruned_);
     }
 
@@ -65,12 +69,13 @@ private:
         for (const auto& file : rootfs::image_files(layout_)) {
             if (digests.contains(file.digest) || now_ - file.changed < kStrayAfter) continue;
             VMETTE_TRY(bool gone, remove_file(file.digest));
-            if (gone) count_stray(file.bytes);
+            if (gone)
+                count({"unknown image", layout_.image(file.digest.substr(file.digest.find(':') + 1)), file.bytes});
         }
         return {};
     }
 
-    void remove_unfinished(const std::filesystem::path& folder) {
+    void remove_unfinished(std::string_view what, const std::filesystem::path& folder) {
         std::error_code ignored;
         for (const auto& file : std::filesystem::directory_iterator(folder, ignored)) {
             struct stat info{};
@@ -79,13 +84,14 @@ private:
             // Whoever works on it holds its lock.
             auto fd = open_file(file.path(), O_RDONLY | O_NOFOLLOW);
             if (!fd || ::flock(fd->get(), LOCK_EX | LOCK_NB) != 0) continue;
-            if (dry_run_ || ::unlink(file.path().c_str()) == 0) count_stray(static_cast<std::uint64_t>(info.st_size));
+            if (dry_run_ || ::unlink(file.path().c_str()) == 0)
+                count({what, file.path(), static_cast<std::uint64_t>(info.st_size)});
         }
     }
 
-    void count_stray(std::uint64_t bytes) {
-        ++pruned_.stray_files;
-        pruned_.bytes += bytes;
+    void count(StrayFile stray) {
+        pruned_.bytes += stray.bytes;
+        pruned_.strays.push_back(std::move(stray));
     }
 
     const Layout& layout_;
@@ -102,10 +108,35 @@ Result<Pruned> prune_images(const Layout& layout, store::Store& store, const Clo
     return Pruner(layout, store, clock, dry_run).run(policy);
 }
 
+Result<std::vector<store::RunRecord>> runs_holding(store::Store& store, const std::string& digest) {
+    store::RunFilter live;
+    live.status = store::RunStatus::running;
+    live.limit = 0;
+    VMETTE_TRY(auto runs, store.list_runs(live));
+    VMETTE_TRY(auto sources, store.image_sources(digest));
+    // The digest is recorded when the command begins; a run that boots yet is known by its source.
+    std::erase_if(runs, [&](const store::RunRecord& run) {
+        if (!run.image_digest.empty()) return run.image_digest != digest;
+        auto reference = rootfs::oci::parse_reference(run.image_source);
+        std::string full_name = reference ? reference->text() : run.image_source;
+        return std::none_of(sources.begin(), sources.end(), [&](const store::StoredImage& image) {
+            return image.source == run.image_source || image.source == full_name;
+        });
+    });
+    return runs;
+}
+
 Result<> remove_cached_image(const Layout& layout, store::Store& store, const std::string& digest) {
     VMETTE_TRY(bool gone, rootfs::remove_image(layout, digest));
-    if (!gone) return fail(ErrorCode::busy, "the image {} is in use by a run", digest);
-    return store.remove_image(digest);
+    if (gone) return store.remove_image(digest);
+    VMETTE_TRY(auto runs, runs_holding(store, digest));
+    std::string names;
+    for (const auto& run : runs)
+        names += fmt::format("{}{} ({})", names.empty() ? "" : ", ", run.id, harmless_line(run.name, 80));
+    if (names.empty())
+        return fail(ErrorCode::busy, "the image {} is in use: another vmette makes, checks or starts it", digest);
+    return fail(ErrorCode::busy, "the image {} is in use by {} {}", digest, runs.size() == 1 ? "the run" : "the runs",
+                names);
 }
 
 Result<ImageHealth> verify_image(const Layout& layout, store::Store& store, const store::StoredImage& image) {

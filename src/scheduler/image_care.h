@@ -4,8 +4,10 @@
 
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -22,10 +24,17 @@ struct PrunePolicy {
     std::optional<std::uint64_t> max_bytes;       ///< the least recently used ones, until the rest is no larger
 };
 
+/// A file of the cache that belongs to no image: what a crash or a break left.
+struct StrayFile {
+    std::string_view what;  ///< "unknown image", "layer of an unfinished pull", "unfinished download"
+    std::filesystem::path path;
+    std::uint64_t bytes = 0;
+};
+
 struct Pruned {
     std::vector<store::StoredImage> removed;
     std::vector<store::StoredImage> in_use;  ///< would have gone, but a run has them
-    std::uint64_t stray_files = 0;           ///< images that the index does not know, unfinished pulls and downloads
+    std::vector<StrayFile> strays;           ///< also removed
     std::uint64_t bytes = 0;                 ///< of all that was removed
 };
 
@@ -34,7 +43,10 @@ struct Pruned {
 Result<Pruned> prune_images(const Layout& layout, store::Store& store, const Clock& clock, const PrunePolicy& policy,
                             bool dry_run);
 
-/// Removes one image. `busy` when a run has it.
+/// The runs that have the image now, as far as the history knows; newest first.
+Result<std::vector<store::RunRecord>> runs_holding(store::Store& store, const std::string& digest);
+
+/// Removes one image. `busy` names the runs that have it.
 Result<> remove_cached_image(const Layout& layout, store::Store& store, const std::string& digest);
 
 enum class ImageHealth { sound, missing, damaged };

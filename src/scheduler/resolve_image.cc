@@ -43,7 +43,7 @@ Result<rootfs::Resolved> resolve_image(const Layout& layout, store::Store& store
                             .cancelled = request.cancelled};
     VMETTE_TRY(auto root, providers.resolve(request.source, context));
     if (!root.digest.empty())
-        if (auto counted = store.touch_image(root.digest); !counted)
+        if (auto counted = store.touch_image(root.digest, request.for_run ? 1 : 0); !counted)
             log(LogLevel::info, "the image's use is not counted: {}", counted.error().text());
     if (index.has_added()) keep_in_bounds(layout, store, clock, settings);
     return root;

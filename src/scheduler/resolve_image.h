@@ -16,12 +16,13 @@ struct ResolveRequest {
     std::string source;
     rootfs::PullPolicy pull = rootfs::PullPolicy::missing;
     bool offline = false;
+    bool for_run = true;             ///< counts as a use of the image
     std::filesystem::path ca_certs;  ///< beside the system's; empty: none
     std::function<void(const rootfs::Progress&)> progress;
     std::function<bool()> cancelled;
 };
 
-/// Resolves, counts the use, and keeps the cache within the bounds of config.toml when something came into it (never
+/// Resolves, records the use, and keeps the cache within the bounds of config.toml when something came into it (never
 /// taking what a run holds, nor the image itself). A cache that cannot be pruned is logged and not an error.
 Result<rootfs::Resolved> resolve_image(const Layout& layout, store::Store& store, const Clock& clock,
                                        const rootfs::Registry& providers, const ResolveRequest& request);

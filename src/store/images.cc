@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "base/text.h"
 #include "store/impl.h"
 #include "store/values.h"
@@ -26,6 +28,8 @@ StoredImage read_image(SQLite::Statement& row) {
     read_value(row.getColumn(10), image.checked_at);
     return image;
 }
+
+bool same_image(const StoredImage& a, const StoredImage& b) { return a.digest == b.digest; }
 
 std::optional<StoredImage> one_image(Database& database, std::string_view condition, std::string_view argument) {
     Query query(database.prepared(fmt::format("{} WHERE {}", kSelect, condition)));
@@ -74,14 +78,15 @@ Result<> Store::put_image(const StoredImage& image) {
     });
 }
 
-Result<> Store::touch_image(std::string_view digest) {
+Result<> Store::touch_image(std::string_view digest, std::uint64_t uses) {
     Database& database = *impl_->database;
     return database.write(Durability::process, [&] {
         Query query(
-            database.prepared("UPDATE images SET uses = uses + 1, last_used_at = max(last_used_at, ?2) "
+            database.prepared("UPDATE images SET uses = uses + ?3, last_used_at = max(last_used_at, ?2) "
                               "WHERE digest = ?1"));
         bind_text(*query, 1, digest);
         bind_value(*query, 2, impl_->clock.now());
+        bind_value(*query, 3, uses);
         query->executeStep();
     });
 }
@@ -127,27 +132,33 @@ Result<StoredImage> Store::find_image(std::string_view digest_or_source) {
     std::string_view hex = digest_or_source;
     if (hex.starts_with(kPrefix)) hex.remove_prefix(kPrefix.size());
     if (hex.size() >= kShortest && hex.find_first_not_of("0123456789abcdef") == hex.npos) {
-        VMETTE_TRY(auto images, list_images());
+        VMETTE_TRY(auto images, list_image_sources());
+        std::string whole = fmt::format("{}{}", kPrefix, hex);
         std::erase_if(images, [&](const StoredImage& image) {
-            return !std::string_view(image.digest).substr(kPrefix.size()).starts_with(hex);
+            return !image.digest.starts_with(whole) && !image.content_digest.starts_with(whole) &&
+                   !image.validator.starts_with(whole);
         });
-        if (images.size() > 1)
-            return fail(ErrorCode::bad_input, "{} fits {} images; give more of the digest", hex, images.size());
-        if (images.size() == 1) return std::move(images.front());
+        // An image's sources stand together.
+        auto fits = std::unique(images.begin(), images.end(), same_image) - images.begin();
+        if (fits > 1) return fail(ErrorCode::bad_input, "{} fits {} images; give more of the digest", hex, fits);
+        if (fits == 1) return std::move(images.front());
     }
     return fail(ErrorCode::not_found, "there is no image \"{}\" in the cache", harmless_line(digest_or_source, 200));
 }
 
 Result<std::vector<StoredImage>> Store::list_images() {
+    VMETTE_TRY(auto images, list_image_sources());
+    images.erase(std::unique(images.begin(), images.end(), same_image), images.end());
+    return images;
+}
+
+Result<std::vector<StoredImage>> Store::list_image_sources() {
     Database& database = *impl_->database;
     return database.read([&] {
         Query query(
             database.prepared(fmt::format("{} ORDER BY last_used_at DESC, digest, put_at DESC, source", kSelect)));
         std::vector<StoredImage> images;
-        while (query->executeStep()) {
-            StoredImage image = read_image(*query);
-            if (images.empty() || images.back().digest != image.digest) images.push_back(std::move(image));
-        }
+        while (query->executeStep()) images.push_back(read_image(*query));
         return images;
     });
 }

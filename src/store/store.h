@@ -181,19 +181,21 @@ public:
 
     /// Several sources may name one image; a source names the image it was put with last.
     Result<> put_image(const StoredImage& image);
-    /// Counts one more use, now.
-    Result<> touch_image(std::string_view digest);
+    /// It is used now; `uses` more are counted.
+    Result<> touch_image(std::string_view digest, std::uint64_t uses = 1);
     /// With all its sources.
     Result<> remove_image(std::string_view digest);
     Result<std::optional<StoredImage>> image_by_source(std::string_view source);
     Result<std::optional<StoredImage>> image_by_content(std::string_view content_digest);
     /// One image, once for each of its sources, newest first.
     Result<std::vector<StoredImage>> image_sources(std::string_view digest);
-    /// By source, digest, or unique beginning of one (4 digits and more). `not_found`, or `bad_input` when it fits
-    /// several.
+    /// By source, or by the unique beginning (4 digits and more) of its digest, of that of what it was made from, or of
+    /// what a reference names. `not_found`, or `bad_input` when it fits several.
     Result<StoredImage> find_image(std::string_view digest_or_source);
     /// Each image once, with its newest source; last used first.
     Result<std::vector<StoredImage>> list_images();
+    /// The same, each once for each of its sources, newest first.
+    Result<std::vector<StoredImage>> list_image_sources();
 
     /// What was learned of this host, or of a file on it, by key ("accel:…", "digest:…"): small texts.
     Result<std::optional<std::string>> get_fact(std::string_view key);

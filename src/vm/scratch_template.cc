@@ -16,6 +16,10 @@ namespace vmette::vm {
 namespace {
 
 constexpr std::uint32_t kBlockBytes = 4096;
+/// Thrown away after one run, so a journal and checksums protect nothing; spelt out whole, so that no mke2fs.conf
+/// changes it.
+constexpr char kFeatures[] =
+    "none,dir_index,dir_nlink,ext_attr,extent,extra_isize,filetype,flex_bg,huge_file,large_file,sparse_super,uninit_bg";
 
 /// True when the file has its full size and starts with the superblock of a clean ext4 of that size: it is then what
 /// mkfs wrote. Source of the offsets: the kernel's Documentation/filesystems/ext4/super.rst.
@@ -54,13 +58,8 @@ Result<Fd> make_template(const std::filesystem::path& folder, const std::filesys
 
 std::vector<std::string> mkfs_arguments(const std::string& file) {
     return {
-        "mkfs.ext4", "-q", "-F",
-        // Thrown away after one run, so a journal and checksums protect nothing; spelt out whole, so that no
-        // mke2fs.conf changes it.
-        "-O",
-        "none,dir_index,dir_nlink,ext_attr,extent,extra_isize,filetype,flex_bg,huge_file,large_file,sparse_super,"
-        "uninit_bg",
-        "-b", std::to_string(kBlockBytes), "-I", "256", "-i", "16384", "-m", "0",
+        "mkfs.ext4", "-q", "-F", "-O", kFeatures, "-b", std::to_string(kBlockBytes), "-I", "256", "-i", "16384", "-m",
+        "0",
         // A sparse file reads as zeroes: neither mkfs nor, later, the guest's kernel needs to write the inode tables.
         "-E", "assume_storage_prezeroed=1,lazy_itable_init=1,nodiscard,root_owner=0:0", file};
 }

@@ -1,6 +1,7 @@
 /// What registries and users say of an image: its name and its documents. What is taken holds what the headers promise,
 /// and a name or a config comes back from its own spelling.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -8,6 +9,7 @@
 #include <string_view>
 
 #include "base/text.h"
+#include "rootfs/oci/choose_image.h"
 #include "rootfs/oci/manifest.h"
 #include "rootfs/oci/reference.h"
 
@@ -56,11 +58,35 @@ void check_document(std::string_view text) {
     }
 }
 
-void check_round_trip(const rootfs::ImageConfig& config) {
-    std::string line = encode_image_config(config);
+void check_round_trip(const Description& description) {
+    std::string line = encode_description(description);
     require(line.find('\n') == line.npos);
-    auto again = decode_image_config(line);
-    require(again && *again == config);
+    auto again = decode_description(line);
+    require(again && *again == description);
+    auto config = decode_image_config(line);
+    require(config && *config == description.config);
+}
+
+void check_choices(std::string_view text) {
+    // The first line is what is asked for, the rest an index or an archive's list of images.
+    std::size_t end = std::min(text.find('\n'), text.size());
+    WantedImage wanted{std::string(text.substr(0, end)), {}};
+    if (auto reference = parse_reference(wanted.tag); reference && wanted.tag.find('/') != wanted.tag.npos)
+        wanted = {{}, *reference};
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (auto saved = parse_saved_images(text)) {
+        auto chosen = choose_saved(*saved, wanted);
+        if (!chosen) check_message(chosen.error());
+        require(!chosen || (!chosen->empty() && chosen->size() <= saved->size()));
+    } else {
+        check_message(saved.error());
+    }
+    auto document = parse_document(text, "");
+    const auto* index = document ? std::get_if<Index>(&*document) : nullptr;
+    if (index == nullptr) return;
+    auto chosen = choose_manifests(*index, wanted);
+    if (!chosen) check_message(chosen.error());
+    require(!chosen || (!chosen->manifests.empty() && chosen->manifests.size() <= index->manifests.size()));
 }
 
 }  // namespace
@@ -71,10 +97,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     check_document(text);
     if (auto image = parse_config(text)) {
         for (const auto& one : image->diff_ids) require(is_digest(one));
-        check_round_trip(image->config);
+        check_round_trip(describe({}, *image));
     } else {
         check_message(image.error());
     }
-    if (auto config = decode_image_config(text)) check_round_trip(*config);
+    if (auto description = decode_description(text)) check_round_trip(*description);
+    check_choices(text);
     return 0;
 }

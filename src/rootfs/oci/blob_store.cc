@@ -32,14 +32,12 @@ Fd open_beneath(int folder, const std::string& name) {
 }
 
 Result<bool> is_compressed(int fd, const std::string& name) {
-    std::array<char, 6> first{};
+    constexpr std::string_view kGzip = "\x1f\x8b", kZstd = "\x28\xb5\x2f\xfd", kXz("\xfd\x37\x7a\x58\x5a\x00", 6);
+    std::array<char, kXz.size()> first{};
     ssize_t n = ::pread(fd, first.data(), first.size(), 0);
     if (n < 0) return fail_errno("read " + name);
     std::string_view start(first.data(), static_cast<std::size_t>(n));
-    return start.starts_with("\x1f\x8b") || start.starts_with("\x28\xb5\x2f\xfd") ||
-           start ==
-               "\xfd"
-               "7zXZ";
+    return start.starts_with(kGzip) || start.starts_with(kZstd) || start.starts_with(kXz);
 }
 
 /// "a/b/../c" as "a/c", lexically; nothing when it climbs out.
@@ -59,53 +57,74 @@ Result<BlobStore> BlobStore::open_folder(const std::filesystem::path& path) {
 }
 
 Result<BlobStore> BlobStore::open_archive(const std::filesystem::path& path, const Context& context) {
-    BlobStore store;
-    store.name_ = path.string();
     VMETTE_TRY(Fd file, open_file(path, O_RDONLY | O_NONBLOCK));
     struct stat info{};
-    if (::fstat(file.get(), &info) != 0) return fail_errno("look at " + store.name_);
-    if (!S_ISREG(info.st_mode)) return fail(ErrorCode::bad_input, "{} is not a file", store.name_);
+    if (::fstat(file.get(), &info) != 0) return fail_errno("look at " + path.string());
+    if (!S_ISREG(info.st_mode)) return fail(ErrorCode::bad_input, "{} is not a file", path.string());
+    return open_archive(std::move(file), path.string(), context);
+}
+
+Result<BlobStore> BlobStore::open_archive(Fd file, std::string name, const Context& context) {
+    BlobStore store;
+    store.name_ = std::move(name);
     VMETTE_TRY(bool compressed, is_compressed(file.get(), store.name_));
-    if (compressed) {
-        VMETTE_TRY(StagedImage plain, StagedImage::create(context.layout));
-        VMETTE_TRY(Worker worker, Worker::start({"decompress", std::to_string(context.limits.max_unpacked)}, file.get(),
-                                                {{plain.fd(), kWorkerOutput}}));
-        auto done = worker.run([] { return Result<int>(-1); }, {}, context.cancelled);
-        if (!done && done.error().code == ErrorCode::bad_image) return Failure(done.error().because(store.name_));
-        if (!done) return Failure(done.error());
-        VMETTE_TRY(file, duplicate(plain.fd()));
+    if (!compressed) VMETTE_CHECK_OK(store.list_archive(file.get(), nullptr, context));
+    if (compressed || store.sparse_) {
+        VMETTE_TRY(StagedImage contents, StagedImage::create(context.layout));
+        VMETTE_CHECK_OK(store.list_archive(file.get(), &contents, context));
+        VMETTE_TRY(file, duplicate(contents.fd()));
     }
-    VMETTE_CHECK_OK(store.list_archive(file.get(), context));
+    for (auto& [member, entry] : store.entries_) entry.member.fd = file.get();
     store.files_.push_back(std::move(file));
     return store;
 }
 
 /// Only the worker looks at tar headers. What it says is where bytes are in a file that is the image's own.
-Result<> BlobStore::list_archive(int fd, const Context& context) {
+Result<> BlobStore::list_archive(int fd, const StagedImage* contents, const Context& context) {
     Fd list(::memfd_create("members", MFD_CLOEXEC));
     if (!list) return fail_errno("memfd_create");
-    // The worker reads from where the descriptor stands, and whoever wrote a decompressed archive left it at the end.
+    // The worker reads from where the descriptor stands.
     if (::lseek(fd, 0, SEEK_SET) != 0) return fail_errno("lseek");
-    VMETTE_TRY(Worker worker, Worker::start({"list-archive"}, fd, {{list.get(), kWorkerOutput}}));
-    auto done = worker.run([] { return Result<int>(-1); }, {}, context.cancelled);
+    std::vector<std::string> arguments{"list-archive"};
+    std::vector<std::pair<int, int>> files{{list.get(), kWorkerOutput}};
+    if (contents != nullptr) {
+        arguments = {"copy-archive", std::to_string(context.limits.max_unpacked)};
+        files = {{contents->fd(), kWorkerOutput}, {list.get(), kWorkerState}};
+    }
+    VMETTE_TRY(Worker worker, Worker::start(std::move(arguments), fd, std::move(files)));
+    auto progress = [&](const ProgressLine& line) {
+        if (context.progress) context.progress(Progress{"unpack", line.done, line.total, {}});
+    };
+    auto done = worker.run([] { return Result<int>(-1); }, progress, context.cancelled);
     if (!done && done.error().code == ErrorCode::bad_image)
         return fail(ErrorCode::bad_image, "{} {}", name_, done.error().message);
-    if (!done) return Failure(done.error());
-    if (::lseek(list.get(), 0, SEEK_SET) != 0) return fail_errno("lseek");
-    VMETTE_TRY(std::string text, read_all(list.get(), kMaxList, "the list of members"));
+    if (!done) return Failure(name_full_cache(done.error(), fmt::format("{} was unpacked", name_)));
     struct stat info{};
-    if (::fstat(fd, &info) != 0) return fail_errno("look at " + name_);
-    auto bytes = static_cast<std::uint64_t>(info.st_size);
-    for (std::size_t start = 0, end = 0; (end = text.find('\n', start)) != text.npos; start = end + 1) {
-        auto fields = decode_fields(std::string_view(text).substr(start, end - start));
-        if (!fields) return fail(ErrorCode::protocol, "the image worker sent a list that is none");
-        auto offset = parse_number((*fields)["offset"]), size = parse_number((*fields)["size"]);
-        auto name = clean((*fields)["name"]);
-        if (!offset || !size || *offset > bytes || *size > bytes - *offset)
-            return fail(ErrorCode::protocol, "the image worker sent a list that is none");
-        // A name that climbs is one that nobody asks for.
-        if (name) entries_[*name] = Entry{{fd, *offset, *size, false}, (*fields)["link"]};
-    }
+    if (::fstat(contents != nullptr ? contents->fd() : fd, &info) != 0) return fail_errno("look at " + name_);
+    return take_list(list.get(), static_cast<std::uint64_t>(info.st_size));
+}
+
+Result<> BlobStore::take_list(int list, std::uint64_t bytes) {
+    if (::lseek(list, 0, SEEK_SET) != 0) return fail_errno("lseek");
+    VMETTE_TRY(std::string text, read_all(list, kMaxList, "the list of members"));
+    entries_.clear();
+    sparse_ = false;
+    for (std::size_t start = 0, end = 0; (end = text.find('\n', start)) != text.npos; start = end + 1)
+        VMETTE_CHECK_OK(add_entry(std::string_view(text).substr(start, end - start), bytes));
+    return {};
+}
+
+Result<> BlobStore::add_entry(std::string_view line, std::uint64_t bytes) {
+    auto fields = decode_fields(line);
+    if (!fields) return fail(ErrorCode::protocol, "the image worker sent a list that is none");
+    auto offset = parse_number((*fields)["offset"]), size = parse_number((*fields)["size"]);
+    bool sparse = (*fields)["sparse"] == "1";
+    if (!offset || !size || (!sparse && (*offset > bytes || *size > bytes - *offset)))
+        return fail(ErrorCode::protocol, "the image worker sent a list that is none");
+    sparse_ = sparse_ || sparse;
+    // A name that climbs is one that nobody asks for.
+    if (auto name = clean((*fields)["name"]); name && !sparse)
+        entries_[*name] = Entry{{-1, *offset, *size, false}, (*fields)["link"]};
     return {};
 }
 

@@ -6,10 +6,12 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "rootfs/image_cache.h"
 #include "rootfs/provider.h"
 
 namespace vmette::rootfs::oci {
@@ -28,6 +30,8 @@ public:
     /// `name` is for messages.
     static Result<BlobStore> open_folder(const std::filesystem::path& path);
     static Result<BlobStore> open_archive(const std::filesystem::path& path, const Context& context);
+    /// The same of an open file, whose position is moved.
+    static Result<BlobStore> open_archive(Fd file, std::string name, const Context& context);
 
     /// Nothing when there is no regular file of this name, reached without leaving the folder or archive.
     Result<std::optional<Member>> find(const std::string& name);
@@ -42,12 +46,17 @@ private:
         Member member;
         std::string link;  ///< what it is a link to, from the archive's root; empty: it is none
     };
-    Result<> list_archive(int fd, const Context& context);
+    /// Makes the entries, without their descriptors, of what the image worker says of the archive `fd`. They lie in
+    /// `fd` itself, or with `contents` in that.
+    Result<> list_archive(int fd, const StagedImage* contents, const Context& context);
+    Result<> take_list(int list, std::uint64_t bytes);
+    Result<> add_entry(std::string_view line, std::uint64_t bytes);
 
     std::string name_;
     Fd folder_;
     std::map<std::string, Entry> entries_;
     std::vector<Fd> files_;
+    bool sparse_ = false;  ///< a member's bytes are not as they lie in the archive
 };
 
 }  // namespace vmette::rootfs::oci

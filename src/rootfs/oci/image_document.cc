@@ -39,6 +39,21 @@ json strings_json(const std::vector<std::string>& strings) {
     return list;
 }
 
+/// The config was a document once; escapes may have made it longer.
+Result<json> parse_description(std::string_view text) {
+    return parse_json_object(text, {2 * kMaxDocument, kMaxNesting}, ErrorCode::bad_image);
+}
+
+ImageConfig read_config(const json& document, JsonReader& reader) {
+    ImageConfig config;
+    config.entrypoint = reader.strings(document, "entrypoint", "");
+    config.command = reader.strings(document, "command", "");
+    config.user = reader.string(document, "user", "");
+    config.workdir = reader.string(document, "workdir", "");
+    for (const std::string& one : reader.strings(document, "env", "")) add_variable(one, config);
+    return config;
+}
+
 }  // namespace
 
 Result<ImageDocument> parse_config(std::string_view text) {
@@ -47,6 +62,7 @@ Result<ImageDocument> parse_config(std::string_view text) {
     ImageDocument out;
     out.platform = {reader.string(document, "os", ""), reader.string(document, "architecture", ""),
                     reader.string(document, "variant", "")};
+    out.created = reader.string(document, "created", "");
     if (const json* config = reader.object(document, "config", "")) {
         out.config.entrypoint = reader.strings(*config, "Entrypoint", "config");
         out.config.command = reader.strings(*config, "Cmd", "config");
@@ -59,27 +75,55 @@ Result<ImageDocument> parse_config(std::string_view text) {
     return out;
 }
 
-std::string encode_image_config(const ImageConfig& config) {
+Description describe(const Manifest& manifest, const ImageDocument& image) {
+    Description out{.config = image.config, .platform = image.platform, .created = image.created, .layers = {}};
+    for (std::size_t i = 0; i < manifest.layers.size() && i < image.diff_ids.size(); ++i)
+        out.layers.push_back({manifest.layers[i].digest, image.diff_ids[i], manifest.layers[i].size});
+    return out;
+}
+
+std::string encode_description(const Description& description) {
+    const ImageConfig& config = description.config;
     json env = json::array();
     for (const auto& [name, value] : config.env) env.push_back(to_valid_utf8(fmt::format("{}={}", name, value)));
+    json layers = json::array();
+    for (const auto& layer : description.layers)
+        layers.push_back({{"digest", layer.digest}, {"diff_id", layer.diff_id}, {"bytes", layer.bytes}});
     json document{{"entrypoint", strings_json(config.entrypoint)},
                   {"command", strings_json(config.command)},
                   {"env", std::move(env)},
                   {"user", to_valid_utf8(config.user)},
-                  {"workdir", to_valid_utf8(config.workdir)}};
+                  {"workdir", to_valid_utf8(config.workdir)},
+                  {"os", to_valid_utf8(description.platform.os)},
+                  {"architecture", to_valid_utf8(description.platform.architecture)},
+                  {"variant", to_valid_utf8(description.platform.variant)},
+                  {"created", to_valid_utf8(description.created)},
+                  {"layers", std::move(layers)}};
     return document.dump();
 }
 
-Result<ImageConfig> decode_image_config(std::string_view text) {
-    // The config was a document once; escapes may have made it longer.
-    VMETTE_TRY(json document, parse_json_object(text, {2 * kMaxDocument, kMaxNesting}, ErrorCode::bad_image));
+Result<Description> decode_description(std::string_view text) {
+    VMETTE_TRY(json document, parse_description(text));
     JsonReader reader(ErrorCode::bad_image);
-    ImageConfig config;
-    config.entrypoint = reader.strings(document, "entrypoint", "");
-    config.command = reader.strings(document, "command", "");
-    config.user = reader.string(document, "user", "");
-    config.workdir = reader.string(document, "workdir", "");
-    for (const std::string& one : reader.strings(document, "env", "")) add_variable(one, config);
+    Description out;
+    out.config = read_config(document, reader);
+    out.platform = {reader.string(document, "os", ""), reader.string(document, "architecture", ""),
+                    reader.string(document, "variant", "")};
+    out.created = reader.string(document, "created", "");
+    if (const json* layers = reader.array(document, "layers", ""))
+        for (const json& value : *layers)
+            if (const json* layer = reader.element(value, "layers"))
+                out.layers.push_back({reader.string(*layer, "digest", "layers"),
+                                      reader.string(*layer, "diff_id", "layers"),
+                                      reader.size(*layer, "bytes", "layers")});
+    VMETTE_CHECK_OK(reader.result());
+    return out;
+}
+
+Result<ImageConfig> decode_image_config(std::string_view text) {
+    VMETTE_TRY(json document, parse_description(text));
+    JsonReader reader(ErrorCode::bad_image);
+    ImageConfig config = read_config(document, reader);
     VMETTE_CHECK_OK(reader.result());
     return config;
 }

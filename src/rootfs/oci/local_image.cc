@@ -1,34 +1,35 @@
 #include "rootfs/oci/local_image.h"
 
-#include <nlohmann/json.hpp>
-
 #include "base/digest.h"
 #include "base/text.h"
 #include "rootfs/oci/blob_store.h"
-#include "rootfs/oci/bounded_json.h"
+#include "rootfs/oci/choose_image.h"
 
 namespace vmette::rootfs::oci {
 namespace {
 
-using nlohmann::json;
-
-/// An index in an index in an index is nobody's.
-constexpr int kMaxIndexes = 3;
-constexpr std::size_t kMaxShown = 400;
+/// Indexes in one another; those of `docker buildx` and `podman manifest` make two.
+constexpr int kMaxIndexes = 8;
 
 std::string digest_of(std::string_view text) { return "sha256:" + sha256_hex(std::string(text)); }
+std::string blob_name(const std::string& digest) { return "blobs/sha256/" + digest.substr(digest.find(':') + 1); }
 
 /// Puts what it is about in front of a predicate.
 template <typename T>
 Result<T> about(const std::string& what, Result<T> result) {
-    if (result || result.error().code != ErrorCode::bad_image) return result;
-    return fail(ErrorCode::bad_image, "{} {}", what, result.error().message);
+    if (result) return result;
+    Error error = result.error();
+    error.message = what + " " + error.message;
+    return Failure(std::move(error));
 }
 
 /// Reads a document and checks its digest.
 Result<std::string> read_blob(BlobStore& store, const Descriptor& blob) {
-    VMETTE_TRY(std::string text,
-               store.read("blobs/sha256/" + blob.digest.substr(blob.digest.find(':') + 1), kMaxDocument));
+    VMETTE_TRY(auto member, store.find(blob_name(blob.digest)));
+    if (!member)
+        return fail(ErrorCode::bad_image, "{} lacks the blob {}, which its index or manifest names", store.name(),
+                    blob.digest);
+    VMETTE_TRY(std::string text, store.read(blob_name(blob.digest), kMaxDocument));
     if (std::string found = digest_of(text); found != blob.digest)
         return fail(ErrorCode::bad_image, "{}: the blob {} has the digest {}", store.name(), blob.digest, found);
     return text;
@@ -40,153 +41,119 @@ LayerInput layer_of(const Member& member, Descriptor descriptor, const std::stri
     return layer;
 }
 
-Result<> check_count(const BlobStore& store, std::size_t layers, std::size_t diff_ids) {
-    if (layers == diff_ids) return {};
+Result<> check_image(const BlobStore& store, const Documents& documents, std::size_t layers, const Platform& wanted) {
+    const ImageDocument& image = documents.image;
+    if (!is_for(image.platform, wanted))
+        return fail(ErrorCode::bad_image, "{}: it is an image for {}, not for {}", store.name(),
+                    to_text(image.platform), to_text(wanted));
+    if (layers == image.diff_ids.size()) return {};
     return fail(ErrorCode::bad_image, "{}: the image has {} layers, but its config names {}", store.name(), layers,
-                diff_ids);
+                image.diff_ids.size());
 }
 
-/// Those of a layout's images that are called `tag`; all of them when no tag was asked for and there is one.
-Result<Index> select(const BlobStore& store, Index index, const std::string& tag) {
-    std::string names;
-    Index chosen;
-    for (const Descriptor& one : index.manifests) {
-        if (!tag.empty() && one.ref_name == tag) chosen.manifests.push_back(one);
-        if (!one.ref_name.empty()) names += (names.empty() ? "" : ", ") + one.ref_name;
+/// Follows indexes in indexes down to the manifest for this platform.
+Result<> read_manifest(BlobStore& store, Index index, std::string what, const Platform& platform, Documents& out) {
+    for (int depth = 0; depth < kMaxIndexes; ++depth) {
+        VMETTE_TRY(Descriptor chosen, about(what, choose_platform(index, platform)));
+        VMETTE_TRY(std::string text, read_blob(store, chosen));
+        if (out.top_digest.empty()) out.top_digest = chosen.digest;
+        what = store.name() + ": the blob " + chosen.digest;
+        VMETTE_TRY(auto document, about(what, parse_document(text, chosen.media_type)));
+        if (auto* manifest = std::get_if<Manifest>(&document)) {
+            out.manifest_digest = chosen.digest;
+            out.manifest = std::move(*manifest);
+            return {};
+        }
+        index = std::get<Index>(std::move(document));
     }
-    if (tag.empty()) {
-        std::string first = index.manifests.empty() ? "" : index.manifests[0].ref_name;
-        for (const Descriptor& one : index.manifests)
-            if (one.ref_name != first)
-                return fail(ErrorCode::bad_input, "{} holds several images, of which one must be named: {}",
-                            store.name(), harmless_line(names, kMaxShown));
-        return index;
-    }
-    if (chosen.manifests.empty())
-        return fail(ErrorCode::not_found, "{} holds no image \"{}\" (there are: {})", store.name(),
-                    harmless_line(tag, 120), names.empty() ? "none with a name" : harmless_line(names, kMaxShown));
-    return chosen;
+    return fail(ErrorCode::bad_image, "{} holds more than {} indexes in one another", store.name(), kMaxIndexes);
 }
 
-Result<LocalImage> open_layout(BlobStore store, const std::string& tag, const Platform& platform) {
+Result<LocalImage> open_layout(BlobStore store, const WantedImage& wanted, const Platform& platform) {
     VMETTE_CHECK_OK(store.read("oci-layout", kMaxDocument));
     VMETTE_TRY(std::string text, store.read("index.json", kMaxDocument));
     std::string what = store.name() + ": index.json";
     VMETTE_TRY(auto document, about(what, parse_document(text, "")));
     auto* top = std::get_if<Index>(&document);
     if (top == nullptr) return fail(ErrorCode::bad_image, "{} is no index", what);
-    VMETTE_TRY(Index index, select(store, std::move(*top), tag));
+    VMETTE_TRY(Index index, about(store.name(), choose_manifests(*top, wanted)));
     LocalImage image;
-    for (int depth = 0;; ++depth) {
-        if (depth == kMaxIndexes)
-            return fail(ErrorCode::bad_image, "{} holds more than {} indexes in one another", store.name(),
-                        kMaxIndexes);
-        VMETTE_TRY(Descriptor chosen, about(what, choose_platform(index, platform)));
-        VMETTE_TRY(text, read_blob(store, chosen));
-        if (image.documents.top_digest.empty()) image.documents.top_digest = chosen.digest;
-        what = store.name() + ": the blob " + chosen.digest;
-        VMETTE_TRY(document, about(what, parse_document(text, chosen.media_type)));
-        if (auto* manifest = std::get_if<Manifest>(&document)) {
-            image.documents.manifest_digest = chosen.digest;
-            image.documents.manifest = std::move(*manifest);
-            break;
-        }
-        index = std::get<Index>(std::move(document));
-    }
+    VMETTE_CHECK_OK(read_manifest(store, std::move(index), what, platform, image.documents));
     VMETTE_TRY(text, read_blob(store, image.documents.manifest.config));
     VMETTE_TRY(image.documents.image, about(store.name() + ": its config", parse_config(text)));
     const auto& layers = image.documents.manifest.layers;
-    const auto& diff_ids = image.documents.image.diff_ids;
-    VMETTE_CHECK_OK(check_count(store, layers.size(), diff_ids.size()));
+    VMETTE_CHECK_OK(check_image(store, image.documents, layers.size(), platform));
     for (std::size_t i = 0; i < layers.size(); ++i) {
-        VMETTE_TRY(auto member, store.find("blobs/sha256/" + layers[i].digest.substr(layers[i].digest.find(':') + 1)));
+        VMETTE_TRY(auto member, store.find(blob_name(layers[i].digest)));
         if (!member) return fail(ErrorCode::bad_image, "{} lacks the layer {}", store.name(), layers[i].digest);
         if (member->size != layers[i].size)
             return fail(ErrorCode::bad_image, "{}: the layer {} has {} bytes instead of {}", store.name(),
                         layers[i].digest, member->size, layers[i].size);
-        image.layers.push_back(layer_of(*member, layers[i], diff_ids[i]));
+        image.layers.push_back(layer_of(*member, layers[i], image.documents.image.diff_ids[i]));
     }
     image.files = std::move(store).take_files();
     return image;
 }
 
-/// One image of an archive's manifest.json. Source of the format: Docker's image specification 1.2.
-struct Saved {
-    std::string config;
-    std::vector<std::string> names;
-    std::vector<std::string> layers;
+/// One name, for so many platforms at most.
+constexpr std::size_t kMaxOfOneName = 64;
+
+struct SavedConfig {
+    SavedImage saved;
+    std::string text;
+    ImageDocument image;
 };
 
-Result<std::vector<Saved>> parse_saved(const std::string& text) {
-    // The reader wants an object; this is an array.
-    VMETTE_TRY(json document,
-               parse_json_object("{\"images\":" + text + "}", {kMaxDocument + 16, kMaxNesting}, ErrorCode::bad_image));
-    JsonReader reader(ErrorCode::bad_image);
-    std::vector<Saved> out;
-    if (const json* images = reader.array(document, "images", ""))
-        for (const json& value : *images)
-            if (const json* one = reader.element(value, "an image"))
-                out.push_back({reader.string(*one, "Config", "an image"), reader.strings(*one, "RepoTags", "an image"),
-                               reader.strings(*one, "Layers", "an image")});
-    VMETTE_CHECK_OK(reader.result());
-    return out;
-}
-
-bool is_called(const Saved& saved, const LocalSource& source) {
-    for (const std::string& name : saved.names) {
-        auto reference = parse_reference(name);
-        if (!reference) continue;
-        if (source.image ? *reference == *source.image : reference->tag == source.tag) return true;
-    }
-    return false;
-}
-
-Result<Saved> choose_saved(const BlobStore& store, std::vector<Saved> all, const LocalSource& source) {
-    bool named = source.image.has_value() || !source.tag.empty();
-    std::string names;
-    std::vector<Saved> chosen;
-    for (Saved& one : all) {
-        for (const auto& name : one.names) names += (names.empty() ? "" : ", ") + name;
-        if (!named || is_called(one, source)) chosen.push_back(std::move(one));
-    }
-    names = names.empty() ? "none with a name" : harmless_line(names, kMaxShown);
-    if (chosen.empty())
-        return fail(ErrorCode::not_found, "{} holds no image of that name (there are: {})", store.name(), names);
-    if (chosen.size() > 1)
+/// Several images of one name must be for several platforms; the one for `wanted`, else the only one.
+Result<SavedConfig> choose_config(BlobStore& store, const std::vector<SavedImage>& images, const Platform& wanted) {
+    auto several = [&] {
         return fail(ErrorCode::bad_input, "{} holds several images, of which one must be named: {}", store.name(),
-                    names);
-    return std::move(chosen[0]);
+                    names_of(images));
+    };
+    if (images.size() > kMaxOfOneName) return several();
+    std::vector<SavedConfig> fit;
+    for (const SavedImage& saved : images) {
+        VMETTE_TRY(std::string text, store.read(saved.config, kMaxDocument));
+        VMETTE_TRY(ImageDocument image, about(store.name() + ": its config", parse_config(text)));
+        if (images.size() == 1 || is_for(image.platform, wanted))
+            fit.push_back({saved, std::move(text), std::move(image)});
+        if (fit.size() > 1) return several();
+    }
+    if (fit.empty())
+        return fail(ErrorCode::bad_image, "{}: none of {} is an image for {}", store.name(), names_of(images),
+                    to_text(wanted));
+    return std::move(fit[0]);
 }
 
-Result<LocalImage> open_saved(BlobStore store, const LocalSource& source, const Platform& platform) {
+Result<LocalImage> open_saved(BlobStore store, const WantedImage& wanted, const Platform& platform) {
     VMETTE_TRY(auto listed, store.find("manifest.json"));
     if (!listed) {
         VMETTE_TRY(auto index, store.find("index.json"));
         if (!index)
             return fail(ErrorCode::bad_image, "{} is no archive of an image: it has no manifest.json", store.name());
-        std::string tag = source.image ? source.image->text() : source.tag;
-        return open_layout(std::move(store), tag, platform);
+        return open_layout(std::move(store), wanted, platform);
     }
     VMETTE_TRY(std::string text, store.read("manifest.json", kMaxDocument));
-    VMETTE_TRY(auto all, about(store.name() + ": manifest.json", parse_saved(text)));
-    VMETTE_TRY(Saved saved, choose_saved(store, std::move(all), source));
-    if (saved.layers.size() > kMaxLayers)
-        return fail(ErrorCode::bad_image, "{} has more than {} layers", store.name(), kMaxLayers);
-    VMETTE_TRY(text, store.read(saved.config, kMaxDocument));
+    VMETTE_TRY(auto all, about(store.name() + ": manifest.json", parse_saved_images(text)));
+    VMETTE_TRY(auto meant, about(store.name(), choose_saved(all, wanted)));
+    VMETTE_TRY(SavedConfig config, choose_config(store, meant, platform));
     LocalImage image;
-    VMETTE_TRY(image.documents.image, about(store.name() + ": its config", parse_config(text)));
-    image.documents.top_digest = image.documents.manifest_digest = digest_of(text);
-    image.documents.manifest.config = {.media_type = {}, .digest = digest_of(text), .size = text.size()};
-    const auto& diff_ids = image.documents.image.diff_ids;
-    VMETTE_CHECK_OK(check_count(store, saved.layers.size(), diff_ids.size()));
-    for (std::size_t i = 0; i < diff_ids.size(); ++i) {
-        VMETTE_TRY(auto member, store.find(saved.layers[i]));
+    image.documents.image = std::move(config.image);
+    image.documents.top_digest = image.documents.manifest_digest = digest_of(config.text);
+    if (is_digest(wanted.tag) && wanted.tag != image.documents.manifest_digest)
+        return fail(ErrorCode::bad_image, "{}: the config of {} has the digest {}", store.name(), wanted.tag,
+                    image.documents.manifest_digest);
+    image.documents.manifest.config = {
+        .media_type = {}, .digest = image.documents.manifest_digest, .size = config.text.size()};
+    const auto& names = config.saved.layers;
+    VMETTE_CHECK_OK(check_image(store, image.documents, names.size(), platform));
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        VMETTE_TRY(auto member, store.find(names[i]));
         if (!member)
-            return fail(ErrorCode::bad_image, "{} lacks the layer {}", store.name(),
-                        harmless_line(saved.layers[i], 120));
+            return fail(ErrorCode::bad_image, "{} lacks the layer {}", store.name(), harmless_line(names[i], 120));
         Descriptor descriptor{.media_type = {}, .digest = {}, .size = member->size};
         image.documents.manifest.layers.push_back(descriptor);
-        image.layers.push_back(layer_of(*member, descriptor, diff_ids[i]));
+        image.layers.push_back(layer_of(*member, descriptor, image.documents.image.diff_ids[i]));
     }
     image.files = std::move(store).take_files();
     return image;
@@ -195,14 +162,30 @@ Result<LocalImage> open_saved(BlobStore store, const LocalSource& source, const 
 }  // namespace
 
 Result<LocalImage> open_local_image(const LocalSource& source, const Platform& platform, const Context& context) {
-    if (source.kind == LocalKind::docker_daemon)
-        return fail(ErrorCode::unsupported, "an image of the Docker daemon must be saved before it can be opened");
-    if (source.kind == LocalKind::oci_layout) {
-        VMETTE_TRY(BlobStore store, BlobStore::open_folder(source.path));
-        return open_layout(std::move(store), source.tag, platform);
+    WantedImage wanted{source.tag, source.image};
+    switch (source.kind) {
+        case LocalKind::oci_layout: {
+            VMETTE_TRY(BlobStore store, BlobStore::open_folder(source.path));
+            return open_layout(std::move(store), wanted, platform);
+        }
+        case LocalKind::oci_archive: {
+            VMETTE_TRY(BlobStore store, BlobStore::open_archive(source.path, context));
+            return open_layout(std::move(store), wanted, platform);
+        }
+        case LocalKind::docker_archive: {
+            VMETTE_TRY(BlobStore store, BlobStore::open_archive(source.path, context));
+            return open_saved(std::move(store), wanted, platform);
+        }
+        case LocalKind::docker_daemon:
+            break;
     }
-    VMETTE_TRY(BlobStore store, BlobStore::open_archive(source.path, context));
-    return open_saved(std::move(store), source, platform);
+    return fail(ErrorCode::internal, "the daemon's images are no files");
+}
+
+Result<LocalImage> open_saved_image(Fd archive, const std::string& name, const Platform& platform,
+                                    const Context& context) {
+    VMETTE_TRY(BlobStore store, BlobStore::open_archive(std::move(archive), name, context));
+    return open_saved(std::move(store), {}, platform);
 }
 
 }  // namespace vmette::rootfs::oci

@@ -13,9 +13,9 @@ struct Spelling {
     std::string_view prefix;
     LocalKind kind;
 };
-constexpr std::array kSpellings{Spelling{"oci-layout:", LocalKind::oci_layout},
-                                Spelling{"docker-archive:", LocalKind::docker_archive},
-                                Spelling{"docker-daemon:", LocalKind::docker_daemon}};
+constexpr std::array kSpellings{
+    Spelling{"oci-layout:", LocalKind::oci_layout}, Spelling{"oci-archive:", LocalKind::oci_archive},
+    Spelling{"docker-archive:", LocalKind::docker_archive}, Spelling{"docker-daemon:", LocalKind::docker_daemon}};
 constexpr std::size_t kMaxRefName = 255;
 
 const Spelling* spelling_of(std::string_view source) {
@@ -31,7 +31,8 @@ bool is_ref_name(std::string_view text) {
 }
 
 Result<> read_name(std::string_view source, std::string_view name, LocalSource& out) {
-    bool reference = out.kind == LocalKind::docker_archive && name.find_first_of(":/@") != name.npos;
+    bool reference =
+        out.kind == LocalKind::docker_archive && !is_digest(name) && name.find_first_of(":/@") != name.npos;
     if (reference) {
         VMETTE_TRY(out.image, parse_reference(name));
     } else if (is_ref_name(name)) {
@@ -50,12 +51,17 @@ bool is_local_source(std::string_view source) { return spelling_of(source) != nu
 Result<LocalSource> parse_local_source(std::string_view source) {
     const Spelling* spelling = spelling_of(source);
     if (spelling == nullptr)
-        return fail(ErrorCode::bad_input, "{}: expected oci-layout:DIR, docker-archive:FILE or docker-daemon:NAME",
+        return fail(ErrorCode::bad_input,
+                    "{}: expected oci-layout:DIR, oci-archive:FILE, docker-archive:FILE or docker-daemon:NAME",
                     harmless_line(source));
     LocalSource out{.kind = spelling->kind, .path = {}, .tag = {}, .image = {}};
     std::string_view rest = source.substr(spelling->prefix.size());
     if (out.kind == LocalKind::docker_daemon) {
-        VMETTE_TRY(out.image, parse_reference(rest));
+        if (is_digest(rest)) {
+            out.tag = rest;
+        } else {
+            VMETTE_TRY(out.image, parse_reference(rest));
+        }
         return out;
     }
     std::size_t colon = rest.find(':');

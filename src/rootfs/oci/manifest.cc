@@ -23,6 +23,7 @@ constexpr std::string_view kDockerManifest = "application/vnd.docker.distributio
 /// Also with "+prettyjws" behind it.
 constexpr std::string_view kDockerSchema1 = "application/vnd.docker.distribution.manifest.v1";
 constexpr const char* kRefName = "org.opencontainers.image.ref.name";
+constexpr const char* kImageName = "io.containerd.image.name";
 
 constexpr std::array<std::string_view, 2> kConfigTypes{"application/vnd.oci.image.config.v1+json",
                                                        "application/vnd.docker.container.image.v1+json"};
@@ -69,8 +70,10 @@ Index read_index(const json& document, JsonReader& reader) {
         Descriptor descriptor = read_descriptor(*entry, where, reader);
         if (const json* platform = reader.object(*entry, "platform", where))
             descriptor.platform = read_platform(*platform, where + ".platform", reader);
-        if (const json* annotations = reader.object(*entry, "annotations", where))
+        if (const json* annotations = reader.object(*entry, "annotations", where)) {
             descriptor.ref_name = reader.string(*annotations, kRefName, where + ".annotations");
+            descriptor.image_name = reader.string(*annotations, kImageName, where + ".annotations");
+        }
         index.manifests.push_back(std::move(descriptor));
     }
     return index;
@@ -142,13 +145,6 @@ bool may_be_image(const Descriptor& one) {
     return image && one.platform.architecture != "unknown" && one.platform.os != "unknown";
 }
 
-std::string shown(const Platform& platform) {
-    if (platform == Platform{}) return "not said";
-    std::string text = platform.os + "/" + platform.architecture;
-    if (!platform.variant.empty()) text += "/" + platform.variant;
-    return harmless_line(text, 40);
-}
-
 /// 0 is best.
 int distance(const Platform& offered, const Platform& wanted) {
     if (offered.variant == wanted.variant) return 0;
@@ -158,14 +154,14 @@ int distance(const Platform& offered, const Platform& wanted) {
 Failure no_platform(const Index& index, const Platform& wanted) {
     std::vector<std::string> names;
     for (const Descriptor& one : index.manifests) {
-        std::string name = shown(one.platform);
+        std::string name = one.platform == Platform{} ? "not said" : to_text(one.platform);
         if (may_be_image(one) && std::find(names.begin(), names.end(), name) == names.end() &&
             names.size() <= kShownPlatforms)
             names.push_back(std::move(name));
     }
     if (names.empty()) return fail(ErrorCode::bad_image, "lists no image");
     if (names.size() > kShownPlatforms) names.back() = "…";
-    return fail(ErrorCode::bad_image, "has no image for {}, only for {}", shown(wanted), fmt::join(names, ", "));
+    return fail(ErrorCode::bad_image, "has no image for {}, only for {}", to_text(wanted), fmt::join(names, ", "));
 }
 
 }  // namespace
@@ -178,6 +174,16 @@ Platform this_platform() {
 #else
 #error "no name for this architecture"
 #endif
+}
+
+bool is_for(const Platform& offered, const Platform& wanted) {
+    return offered.os == wanted.os && offered.architecture == wanted.architecture;
+}
+
+std::string to_text(const Platform& platform) {
+    std::string text = platform.os + "/" + platform.architecture;
+    if (!platform.variant.empty()) text += "/" + platform.variant;
+    return harmless_line(text, 40);
 }
 
 std::string accepted_media_types() {
@@ -212,7 +218,7 @@ Result<Descriptor> choose_platform(const Index& index, const Platform& wanted) {
     for (const Descriptor& one : index.manifests) {
         if (!may_be_image(one)) continue;
         if (one.platform == Platform{} && unsaid == nullptr) unsaid = &one;
-        if (one.platform.os != wanted.os || one.platform.architecture != wanted.architecture) continue;
+        if (!is_for(one.platform, wanted)) continue;
         if (best == nullptr || distance(one.platform, wanted) < distance(best->platform, wanted)) best = &one;
     }
     if (best == nullptr) best = unsaid;

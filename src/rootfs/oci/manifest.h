@@ -36,6 +36,8 @@ struct Descriptor {
     Platform platform;  ///< of a manifest in an index; empty: not said
     /// "org.opencontainers.image.ref.name" of an OCI layout's index; empty: none.
     std::string ref_name;
+    /// "io.containerd.image.name" there, as `docker save` writes it: the whole name; empty: none.
+    std::string image_name;
     bool operator==(const Descriptor&) const = default;
 };
 
@@ -63,17 +65,42 @@ Result<std::variant<Index, Manifest>> parse_document(std::string_view text, std:
 /// `bad_image` names the platforms that are there.
 Result<Descriptor> choose_platform(const Index& index, const Platform& wanted);
 
+/// Whether an image that is for `offered` runs on `wanted`: the same os and architecture.
+bool is_for(const Platform& offered, const Platform& wanted);
+/// "linux/arm64/v8", short and harmless.
+std::string to_text(const Platform& platform);
+
 /// An image's config document.
 struct ImageDocument {
     ImageConfig config;
     std::vector<std::string> diff_ids;  ///< "sha256:…" of each layer unpacked, lowest first
     Platform platform;
+    std::string created;  ///< RFC 3339, as it was written; empty: not said
 };
 /// Errors: `bad_image`, as above. "Env" entries without "=" are left out; a wrong type anywhere is an error.
 Result<ImageDocument> parse_config(std::string_view text);
 
-/// As one line of JSON, for the image index, and back. `bad_image` when it is none.
-std::string encode_image_config(const ImageConfig& config);
+/// What is remembered of an image once its documents are gone.
+struct Description {
+    struct Layer {
+        std::string digest;   ///< as it came; empty: known by its diff_id alone
+        std::string diff_id;  ///< unpacked
+        std::uint64_t bytes = 0;
+        bool operator==(const Layer&) const = default;
+    };
+    ImageConfig config;
+    Platform platform;
+    std::string created;        ///< as ImageDocument::created
+    std::vector<Layer> layers;  ///< lowest first
+    bool operator==(const Description&) const = default;
+};
+/// Of documents that fit together: as many layers as diff_ids.
+Description describe(const Manifest& manifest, const ImageDocument& image);
+
+/// As one line of JSON, for the image index, and back: all of it, or only the config. What an older vmette did not
+/// write is empty. `bad_image` when it is none.
+std::string encode_description(const Description& description);
+Result<Description> decode_description(std::string_view text);
 Result<ImageConfig> decode_image_config(std::string_view text);
 
 }  // namespace vmette::rootfs::oci

@@ -2,29 +2,22 @@
 
 #include <optional>
 
-#include "base/digest.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "rootfs/builtin.h"
 #include "rootfs/image_cache.h"
 #include "rootfs/oci/credentials.h"
 #include "rootfs/oci/layer_fetch.h"
-#include "rootfs/oci/local_image.h"
+#include "rootfs/oci/local_root.h"
 #include "rootfs/oci/local_source.h"
 #include "rootfs/oci/manifest.h"
 #include "rootfs/oci/merge.h"
 #include "rootfs/oci/pull.h"
 #include "rootfs/oci/reference.h"
+#include "rootfs/oci/remember.h"
 
 namespace vmette::rootfs::oci {
 namespace {
-
-constexpr std::string_view kProvider = "oci";
-
-/// Fit for a file name.
-std::string lock_name(std::string_view kind, std::string_view what) {
-    return fmt::format("{}-{}", kind, sha256_hex(what));
-}
 
 /// A URL that no provider takes is no name of an image: said with what was probably meant.
 Result<> check_scheme(std::string_view source) {
@@ -39,32 +32,6 @@ Result<> check_scheme(std::string_view source) {
                 harmless_line(source), harmless_line(source.substr(0, scheme)));
 }
 
-Resolved make_resolved(const std::string& source, OpenImage image, ImageConfig config) {
-    Resolved out;
-    out.path = std::move(image.path);
-    out.image = std::move(image.fd);
-    out.digest = std::move(image.digest);
-    out.bytes = image.bytes;
-    out.provider = kProvider;
-    out.source = source;
-    out.config = std::move(config);
-    return out;
-}
-
-/// Records that `name` is this image now. `source` is how it was asked for.
-Result<Resolved> remember(const std::string& source, OpenImage image, const Documents& documents,
-                          const std::string& name, const Context& context) {
-    ImageRecord record{.digest = image.digest,
-                       .source = name,
-                       .provider = std::string(kProvider),
-                       .content_digest = documents.manifest_digest,
-                       .validator = documents.top_digest,
-                       .bytes = image.bytes,
-                       .config = encode_image_config(documents.image.config)};
-    VMETTE_CHECK_OK(context.index.add(record));
-    return make_resolved(source, std::move(image), documents.image.config);
-}
-
 /// One reference on its way to an image.
 class RemoteImage {
 public:
@@ -75,7 +42,6 @@ public:
 
 private:
     bool is_fresh(const ImageRecord& record) const;
-    std::optional<Resolved> open_record(const std::optional<ImageRecord>& record);
     Result<Resolved> ask_registry(const std::optional<ImageRecord>& known);
     Result<Resolved> fetch();
     Result<bool> is_wanted(const Documents& documents);
@@ -90,16 +56,6 @@ private:
     std::optional<OpenImage> same_manifest_;
 };
 
-std::optional<Resolved> RemoteImage::open_record(const std::optional<ImageRecord>& record) {
-    if (!record) return std::nullopt;
-    auto image = open_image(context_.layout, record->digest, record->bytes);
-    auto config = decode_image_config(record->config);
-    if (image && config) return make_resolved(source_, *std::move(image), *std::move(config));
-    log(LogLevel::info, "the image of {} is to be made again", name_);
-    [[maybe_unused]] auto forgotten = context_.index.remove(record->digest);
-    return std::nullopt;
-}
-
 /// A digest names the same for ever; a tag is believed for a while.
 bool RemoteImage::is_fresh(const ImageRecord& record) const {
     if (context_.offline || context_.pull == PullPolicy::never) return true;
@@ -112,7 +68,7 @@ bool RemoteImage::is_fresh(const ImageRecord& record) const {
 Result<Resolved> RemoteImage::run() {
     auto record = context_.index.find_source(name_);
     if (record && is_fresh(*record))
-        if (auto ready = open_record(record)) return *std::move(ready);
+        if (auto ready = open_record(source_, record, context_)) return *std::move(ready);
     if (context_.offline || context_.pull == PullPolicy::never)
         return fail(ErrorCode::offline, "{} is not in the cache, and {}", name_,
                     context_.offline ? "the network is ruled out" : "pull = \"never\" rules out fetching it");
@@ -121,7 +77,7 @@ Result<Resolved> RemoteImage::run() {
     // Another process may have asked while this one waited: whatever the policy, that answer is new enough.
     auto now = context_.index.find_source(name_);
     if (now && (!record || now->checked_at > record->checked_at))
-        if (auto ready = open_record(now)) return *std::move(ready);
+        if (auto ready = open_record(source_, now, context_)) return *std::move(ready);
     return ask_registry(now);
 }
 
@@ -130,7 +86,7 @@ Result<Resolved> RemoteImage::ask_registry(const std::optional<ImageRecord>& kno
     if (made) return made;
     // A registry that cannot be reached is no reason not to run what was pulled before, unless asked to look.
     if (made.error().code == ErrorCode::network && context_.pull == PullPolicy::missing) {
-        if (auto ready = open_record(known)) {
+        if (auto ready = open_record(source_, known, context_)) {
             log(LogLevel::warn, "{}; using the image of {}", made.error().text(), format_rfc3339(known->checked_at));
             return *std::move(ready);
         }
@@ -156,14 +112,8 @@ Result<Resolved> RemoteImage::fetch() {
 Result<bool> RemoteImage::is_wanted(const Documents& documents) {
     VMETTE_TRY(manifest_lock_,
                take_lock(context_.layout, lock_name("manifest", documents.manifest_digest), context_.cancelled));
-    auto record = context_.index.find_content(documents.manifest_digest);
-    if (!record) return true;
-    if (auto image = open_image(context_.layout, record->digest, record->bytes)) {
-        same_manifest_ = *std::move(image);
-        return false;
-    }
-    [[maybe_unused]] auto forgotten = context_.index.remove(record->digest);
-    return true;
+    same_manifest_ = open_same_manifest(documents, context_);
+    return !same_manifest_;
 }
 
 /// While layers come, those below them are merged. Over a network most of the merging then costs no time.
@@ -201,51 +151,12 @@ Result<Resolved> RemoteImage::make(RegistryClient& client, const Documents& docu
     return remember(source_, *std::move(image), documents, name_, context_);
 }
 
-/// An image that lies on this machine. Its documents are small and are read each time; its layers only when no image
-/// was made of them yet.
-class LocalFile {
-public:
-    LocalFile(const std::string& source, const Context& context) : source_(source), context_(context) {}
-
-    Result<Resolved> run() {
-        VMETTE_TRY(auto parsed, parse_local_source(source_));
-        VMETTE_TRY(auto local, open_local_image(parsed, this_platform(), context_));
-        if (auto ready = ready_image(local.documents)) return *std::move(ready);
-        VMETTE_TRY(Fd lock, take_lock(context_.layout, lock_name("manifest", local.documents.manifest_digest),
-                                      context_.cancelled));
-        if (auto ready = ready_image(local.documents)) return *std::move(ready);
-        auto staged = merge_layers(source_, local.layers, context_.settings.compression, context_);
-        std::string doing = fmt::format("an image was made of {}", source_);
-        if (!staged) return Failure(name_full_cache(staged.error(), doing));
-        auto image = std::move(*staged).publish(context_.layout);
-        if (!image) return Failure(name_full_cache(image.error(), doing));
-        return remember(source_, *std::move(image), local.documents, source_, context_);
-    }
-
-private:
-    std::optional<Resolved> ready_image(const Documents& documents) {
-        auto record = context_.index.find_content(documents.manifest_digest);
-        if (!record) return std::nullopt;
-        auto image = open_image(context_.layout, record->digest, record->bytes);
-        if (!image) {
-            [[maybe_unused]] auto forgotten = context_.index.remove(record->digest);
-            return std::nullopt;
-        }
-        auto root = remember(source_, *std::move(image), documents, source_, context_);
-        if (!root) return std::nullopt;
-        return *std::move(root);
-    }
-
-    const std::string& source_;
-    const Context& context_;
-};
-
 class OciProvider final : public Provider {
 public:
-    std::string_view name() const override { return kProvider; }
+    std::string_view name() const override { return kProviderName; }
     std::string_view spellings() const override {
         return "NAME[:TAG][@sha256:…], HOST[:PORT]/NAME…, each also after oci://; oci-layout:DIR[:TAG], "
-               "docker-archive:FILE[:TAG]";
+               "oci-archive:FILE[:TAG], docker-archive:FILE[:TAG], docker-daemon:NAME[:TAG]";
     }
     bool matches(const std::string&) const override { return true; }
     Result<> check(const std::string& source) const override {
@@ -258,7 +169,7 @@ public:
         return {};
     }
     Result<Resolved> resolve(const std::string& source, const Context& context) const override {
-        if (is_local_source(source)) return LocalFile(source, context).run();
+        if (is_local_source(source)) return resolve_local(source, context);
         VMETTE_TRY(Reference reference, parse_reference(source));
         return RemoteImage(source, reference, context).run();
     }

@@ -117,9 +117,8 @@ Result<Documents> DocumentFetch::get_documents(const Text& top) {
 
 Result<> DocumentFetch::check_image(const Documents& documents) const {
     const Platform& is = documents.image.platform;
-    if (is.os != request_.platform.os || is.architecture != request_.platform.architecture)
-        return bad(harmless_line(fmt::format("it is an image for {}/{}, not for {}/{}", is.os, is.architecture,
-                                             request_.platform.os, request_.platform.architecture)));
+    if (!is_for(is, request_.platform))
+        return bad(fmt::format("it is an image for {}, not for {}", to_text(is), to_text(request_.platform)));
     const auto& layers = documents.manifest.layers;
     if (layers.size() != documents.image.diff_ids.size())
         return bad(

@@ -156,7 +156,7 @@ void HttpTransfer::State::prepare() {
     ::curl_easy_setopt(c, CURLOPT_URL, call.url.c_str());
     ::curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, secure ? "https" : "http");
     ::curl_easy_setopt(c, CURLOPT_REDIR_PROTOCOLS_STR, secure ? "https" : "http,https");
-    ::curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, call.form.empty() ? 1L : 0L);
+    ::curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, call.form.empty() && settings.unix_socket.empty() ? 1L : 0L);
     ::curl_easy_setopt(c, CURLOPT_MAXREDIRS, kMaxRedirects);
     ::curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, static_cast<long>(std::min(call.connect, settings.stall).count()));
     // Else it would be five minutes by default; the deadline is watched here.
@@ -170,6 +170,11 @@ void HttpTransfer::State::prepare() {
     if (!call.form.empty()) {
         ::curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(call.form.size()));
         ::curl_easy_setopt(c, CURLOPT_POSTFIELDS, call.form.c_str());
+    }
+    if (!settings.unix_socket.empty()) {
+        ::curl_easy_setopt(c, CURLOPT_UNIX_SOCKET_PATH, settings.unix_socket.c_str());
+        // One of the environment would be greeted through the socket.
+        ::curl_easy_setopt(c, CURLOPT_PROXY, "");
     }
     curl_slist* list = nullptr;
     for (const std::string& header : call.headers) list = ::curl_slist_append(list, header.c_str());

@@ -21,7 +21,10 @@ constexpr std::uint64_t kMinBytesPerSecond = 1024;
 
 struct HttpSettings {
     std::chrono::seconds stall{60};
-    std::vector<std::string> ca_certs;  ///< beside the system's; see certificates.h
+    std::vector<std::string> ca_certs = {};  ///< beside the system's; see certificates.h
+    /// Of a Unix socket, which is spoken to instead of the URLs' hosts; then redirects are not followed, and no proxy
+    /// is used. Empty: the network.
+    std::string unix_socket = {};
 };
 
 struct HttpCall {

@@ -1,6 +1,6 @@
 /// vmette-image-worker: what touches hostile bytes and heavy libraries, in a process of its own. It is started by
 /// vmette alone: `convert MAX_UNPACKED MAX_ENTRIES`, `merge MAX_UNPACKED MAX_ENTRIES zstd|lz4|gzip`, `list-archive`,
-/// `decompress MAX_UNPACKED`, `fetch` or `pull`, with the descriptors that rootfs/report.h names.
+/// `copy-archive MAX_UNPACKED`, `fetch`, `pull` or `daemon`, with the descriptors that rootfs/report.h names.
 
 #include <sched.h>
 
@@ -22,6 +22,7 @@
 #include "rootfs/report.h"
 #include "rootfs/worker/archive_list.h"
 #include "rootfs/worker/confine.h"
+#include "rootfs/worker/daemon_get.h"
 #include "rootfs/worker/fetch.h"
 #include "rootfs/worker/registry_pull.h"
 #include "rootfs/worker/squashfs_writer.h"
@@ -163,7 +164,7 @@ Result<Fields> fetch_requested() {
                   {"bytes", std::to_string(result.bytes)}};
 }
 
-/// For list-archive and decompress: reads the input, writes the output, and may do nothing else.
+/// For list-archive and copy-archive: reads the input, writes the output, and may do nothing else.
 Result<Fields> on_archive(std::uint64_t limit, const std::function<Result<>()>& work) {
     std::setlocale(LC_CTYPE, "C.UTF-8");
     VMETTE_CHECK_OK(limit_resources(limit + kMiB, kFixedMemory));
@@ -172,15 +173,40 @@ Result<Fields> on_archive(std::uint64_t limit, const std::function<Result<>()>& 
     return Fields{};
 }
 
+Result<> copy_input(std::uint64_t limit) {
+    ProgressSender progress;
+    VMETTE_TRY(auto archive, decompressed(std::make_unique<FdSource>(kWorkerInput)));
+    return copy_archive(std::move(archive), kWorkerOutput, kWorkerState, limit,
+                        [&](std::uint64_t done) { progress(done, 0); });
+}
+
+Result<Fields> question_requested() {
+    VMETTE_TRY(std::string text, read_all(kWorkerInput, kMaxReportLine, "the request"));
+    auto fields = decode_fields(text);
+    if (!fields) return fail(ErrorCode::protocol, "the request cannot be read");
+    auto number = [&](const char* name) { return parse_number((*fields)[name]).value_or(0); };
+    DaemonRequest request;
+    request.socket = (*fields)["socket"];
+    request.path = (*fields)["path"];
+    request.max_bytes = number("max_bytes");
+    request.stall = std::chrono::seconds(number("stall"));
+    request.total = std::chrono::seconds(number("total"));
+    VMETTE_CHECK_OK(limit_resources(request.max_bytes + kMiB, 0));
+    ProgressSender progress;
+    VMETTE_TRY(DaemonAnswer answer, ask_daemon(request, kWorkerOutput, std::ref(progress)));
+    return Fields{{"status", std::to_string(answer.status)}, {"message", answer.message}};
+}
+
 Result<Fields> work(int count, char** arguments) {
     std::string_view what = count > 1 ? arguments[1] : "";
     if (what == "pull" && count == 2) return serve_pull();
     if (what == "fetch" && count == 2) return fetch_requested();
+    if (what == "daemon" && count == 2) return question_requested();
     if (what == "list-archive" && count == 2)
         return on_archive(kMaxList, [] { return list_archive(kWorkerInput, kWorkerOutput); });
-    if (what == "decompress" && count == 3) {
+    if (what == "copy-archive" && count == 3) {
         auto limit = parse_number(arguments[2]);
-        if (limit) return on_archive(*limit, [&] { return decompress_archive(kWorkerInput, kWorkerOutput, *limit); });
+        if (limit) return on_archive(*limit, [&] { return copy_input(*limit); });
     }
     if ((what == "convert" && count == 4) || (what == "merge" && count == 5)) {
         auto unpacked = parse_number(arguments[2]), entries = parse_number(arguments[3]);

@@ -45,4 +45,6 @@ std::string error_in(std::string_view answer) {
     return harmless_line(code + (code.empty() || message.empty() ? "" : ": ") + message, kMaxShown);
 }
 
+std::string message_in(std::string_view answer) { return harmless_line(text_at(parse(answer), "message"), kMaxShown); }
+
 }  // namespace vmette::rootfs

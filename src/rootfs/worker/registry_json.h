@@ -1,5 +1,6 @@
 #pragma once
-/// The two small documents that a registry's client must read itself. The only user of the JSON library in the worker.
+/// The small documents that a client of registries and daemons must read itself. The only user of the JSON library in
+/// the worker.
 
 #include <optional>
 #include <string>
@@ -14,5 +15,9 @@ std::string token_in(std::string_view answer);
 /// What a registry's error document says, for a message: "MANIFEST_UNKNOWN: manifest unknown". Short and harmless;
 /// empty when it says nothing that can be read.
 std::string error_in(std::string_view answer);
+
+/// What a container daemon's error document says ("message"). Short and harmless; empty when it says nothing that can
+/// be read.
+std::string message_in(std::string_view answer);
 
 }  // namespace vmette::rootfs

@@ -307,16 +307,30 @@ TEST(ImageConfigTest, WrongOnesAreRefused) {
     EXPECT_EQ(config_error("{" + rootfs("[" + many + "]") + "}"), "has 513 layers, more than 512");
 }
 
-TEST(ImageConfigTest, ComesBackFromOneLine) {
-    ImageConfig config{{"/entry", "two\nlines"}, {"ü", "\"\\"}, {{"A", "b=c"}, {"E", ""}}, "root", "/"};
-    std::string line = encode_image_config(config);
+TEST(DescriptionTest, ComesBackFromOneLine) {
+    Description all{.config = {{"/entry", "two\nlines"}, {"ü", "\"\\"}, {{"A", "b=c"}, {"E", ""}}, "root", "/"},
+                    .platform = {"linux", "arm64", "v8"},
+                    .created = "2024-01-01T00:00:00Z",
+                    .layers = {{kA, kB, 123}, {"", kB, 0}}};
+    std::string line = encode_description(all);
     EXPECT_EQ(line.find('\n'), line.npos);
-    EXPECT_EQ(*decode_image_config(line), config);
-    EXPECT_EQ(*decode_image_config(encode_image_config({})), ImageConfig{});
-    config.user = "\xff";
-    EXPECT_EQ(decode_image_config(encode_image_config(config))->user, "\xEF\xBF\xBD");
+    EXPECT_EQ(*decode_description(line), all);
+    EXPECT_EQ(*decode_image_config(line), all.config);
+    EXPECT_EQ(*decode_description(encode_description({})), Description{});
+    all.config.user = "\xff";
+    EXPECT_EQ(decode_image_config(encode_description(all))->user, "\xEF\xBF\xBD");
     EXPECT_EQ(decode_image_config("").error().code, ErrorCode::bad_image);
     EXPECT_EQ(decode_image_config(R"({"user":1})").error().message, "user is number, not a string");
+    EXPECT_EQ(decode_description(R"({"layers":[{"digest":"x"}]})").error().message,
+              "layers.bytes is no whole number of bytes");
+}
+
+TEST(DescriptionTest, OfAnOlderVmetteHasNoLayers) {
+    auto old = decode_description(R"({"entrypoint":[],"command":["sh"],"env":[],"user":"","workdir":"/"})");
+    ASSERT_TRUE(old);
+    EXPECT_EQ(old->config.command, std::vector<std::string>{"sh"});
+    EXPECT_TRUE(old->layers.empty());
+    EXPECT_EQ(old->platform, Platform{});
 }
 
 }  // namespace
