@@ -1,6 +1,8 @@
 #include "manifest/check.h"
 
 #include <algorithm>
+#include <charconv>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,26 +14,47 @@
 namespace vmette::manifest {
 namespace {
 
+/// "HOST:GUEST:MODE" as the table it stands for; every part at the place of the string.
+std::optional<Value> share_table(const Value& item) {
+    auto parts = split_share(item.text);
+    if (!parts) return std::nullopt;
+    Value table;
+    table.place = item.place;
+    auto put = [&](std::string name, std::string_view text) {
+        Value part;
+        part.kind = Value::Kind::string;
+        part.place = item.place;
+        part.text = text;
+        table.entries.push_back({std::move(name), item.place, std::move(part)});
+    };
+    put("host", parts->host);
+    put("guest", parts->guest);
+    if (!parts->mode.empty()) put("mode", parts->mode);
+    return table;
+}
+
 class Checker {
 public:
     explicit Checker(Report& report) : report_(report) {}
 
     /// `path` is the table's own, empty for the root; `shown` how a message calls it: "[limits]".
     void table(Value& value, const Key& key, const std::string& path, const std::string& shown) {
-        for (Entry& entry : value.entries) {
-            const Key* child = find_key(key, entry.key);
-            if (child == nullptr) {
-                report_.add_text(entry.key_place, unknown_key(entry.key, key, path.empty() ? "" : shown));
-            } else if (!entry.value.bad) {
-                check(entry.value, *child, path.empty() ? entry.key : path + "." + entry.key);
-            }
-        }
+        for (Entry& entry : value.entries) check_entry(entry, key, path, shown);
+    }
+
+    void check_entry(Entry& entry, const Key& key, const std::string& path, const std::string& shown) {
+        const Key* child = find_key(key, entry.key);
+        if (child == nullptr)
+            report_.add_text(entry.key_place, unknown_key(entry.key, key, path.empty() ? "" : shown));
+        else if (!entry.value.bad)
+            check(entry.value, *child, path.empty() ? entry.key : path + "." + entry.key);
     }
 
 private:
     void check(Value& value, const Key& key, const std::string& path) {
         switch (key.kind) {
             case Kind::boolean:
+                scalar_from_template(value);
                 return expect(value.is(Value::Kind::boolean), value, key, path);
             case Kind::integer:
                 return integer(value, key, path);
@@ -85,6 +108,22 @@ private:
         return value.is(Value::Kind::string);
     }
 
+    /// What a template made may be a number or a boolean where one is wanted.
+    void scalar_from_template(Value& value) {
+        if (value.template_id == 0 || !value.is(Value::Kind::string)) return;
+        if (value.text == "true" || value.text == "false") {
+            value.kind = Value::Kind::boolean;
+            value.number = value.text == "true" ? 1 : 0;
+            return;
+        }
+        const char* end = value.text.data() + value.text.size();
+        std::int64_t number = 0;
+        auto [parsed, error] = std::from_chars(value.text.data(), end, number);
+        if (error != std::errc{} || parsed != end) return;
+        value.kind = Value::Kind::integer;
+        value.number = number;
+    }
+
     void text(Value& value, const Key& key, const std::string& path) {
         if (!as_text(value)) return mistyped(value, key, path);
         if ((key.kind == Kind::host_path || key.kind == Kind::command) && value.text.empty())
@@ -93,6 +132,7 @@ private:
     }
 
     void integer(Value& value, const Key& key, const std::string& path) {
+        scalar_from_template(value);
         if (!value.is(Value::Kind::integer)) return mistyped(value, key, path);
         if (value.number < key.min || value.number > key.max)
             complain(value, fmt::format("{} must be {}, not {}", path, expected(key), value.number));
@@ -101,6 +141,7 @@ private:
     void quantity(Value& value, const Key& key, const std::string& path) {
         bool is_text = value.is(Value::Kind::string);
         if (!is_text && !value.is(Value::Kind::integer)) return mistyped(value, key, path);
+        if (is_text && key.or_percent && value.text.ends_with('%')) return percent(value, path);
         std::string problem;
         if (key.kind == Kind::size) {
             auto bytes = is_text ? parse_size(value.text) : size_from_mib(value.number);
@@ -115,6 +156,16 @@ private:
         if (!problem.empty()) complain(value, fmt::format("{}: {}", path, problem));
     }
 
+    void percent(Value& value, const std::string& path) {
+        std::string_view digits(value.text.data(), value.text.size() - 1);
+        std::int64_t number = 0;
+        auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+        bool whole = error == std::errc{} && end == digits.data() + digits.size();
+        value.number = number;
+        if (!whole || number < 1 || number > 100)
+            complain(value, fmt::format("{}: \"{}\" is no share from \"1%\" to \"100%\"", path, value.text));
+    }
+
     void choice(Value& value, const Key& key, const std::string& path) {
         if (!value.is(Value::Kind::string)) return mistyped(value, key, path);
         auto found = std::find(key.choices.begin(), key.choices.end(), value.text);
@@ -123,6 +174,7 @@ private:
     }
 
     void vsock(Value& value, const Key& key, const std::string& path) {
+        scalar_from_template(value);
         bool automatic = value.is(Value::Kind::string) && value.text == "auto";
         bool off = value.is(Value::Kind::boolean) && value.number == 0;
         bool port = value.is(Value::Kind::integer) && value.number >= key.min && value.number <= key.max;
@@ -170,23 +222,10 @@ private:
         }
     }
 
-    /// "HOST:GUEST:MODE" as the table it stands for; every part at the place of the string.
     void widen(Value& item, const Key& key, const std::string& path) {
-        auto parts = split_share(item.text);
-        if (!parts) return complain(item, fmt::format("{} must be {}, not \"{}\"", path, key.short_expects, item.text));
-        Value table;
-        table.place = item.place;
-        auto put = [&](std::string name, std::string_view text) {
-            Value part;
-            part.kind = Value::Kind::string;
-            part.place = item.place;
-            part.text = text;
-            table.entries.push_back({std::move(name), item.place, std::move(part)});
-        };
-        put("host", parts->host);
-        put("guest", parts->guest);
-        if (!parts->mode.empty()) put("mode", parts->mode);
-        item = std::move(table);
+        auto table = share_table(item);
+        if (!table) return complain(item, fmt::format("{} must be {}, not \"{}\"", path, key.short_expects, item.text));
+        item = *std::move(table);
     }
 
     void map(Value& value, const Key& key, const std::string& path) {
@@ -217,5 +256,14 @@ private:
 }  // namespace
 
 void check(Value& root, const Key& key, Report& report) { Checker(report).table(root, key, "", ""); }
+
+void check_entry(Entry& entry, const Key& root, Report& report) { Checker(report).check_entry(entry, root, "", ""); }
+
+void widen_template_shares(Value& shares) {
+    for (Value& item : shares.items) {
+        if (!item.is(Value::Kind::string) || item.text.find("{{") == item.text.npos) continue;
+        if (auto table = share_table(item)) item = *std::move(table);
+    }
+}
 
 }  // namespace vmette::manifest

@@ -100,12 +100,19 @@ Excerpt excerpt(std::string_view line, std::uint32_t column) {
     return out;
 }
 
-void Report::add_text(Place place, std::string_view message) {
-    if (problems_.size() >= kMaxDiagnostics) {
+void Report::add_shown(Place place, std::string_view message, std::string_view line) {
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    add_problem({place, std::string(message), excerpt(line, place.column)});
+}
+
+void Report::add_problem(Problem problem) {
+    problem.message = harmless_line(problem.message, kMaxMessageBytes);
+    auto same = [&](const Problem& said) { return said.place == problem.place && said.message == problem.message; };
+    if (std::ranges::any_of(problems_, same)) return;
+    if (problems_.size() < kMaxDiagnostics)
+        problems_.push_back(std::move(problem));
+    else
         ++dropped_;
-        return;
-    }
-    problems_.push_back({place, harmless_line(message, kMaxMessageBytes)});
 }
 
 std::vector<Diagnostic> Report::diagnostics() const {
@@ -124,7 +131,8 @@ std::vector<Diagnostic> Report::diagnostics() const {
             if (problem.place.line > 0 && !origin.flag) {
                 diagnostic.line = problem.place.line;
                 diagnostic.column = problem.place.column;
-                Excerpt shown = excerpt(line_of(origin.text, diagnostic.line), diagnostic.column);
+                Excerpt shown =
+                    problem.shown ? *problem.shown : excerpt(line_of(origin.text, diagnostic.line), diagnostic.column);
                 diagnostic.source_line = std::move(shown.line);
                 diagnostic.caret = shown.caret;
             }

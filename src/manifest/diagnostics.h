@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -35,34 +36,44 @@ struct Origin {
 /// Complaints past this many are counted, not kept.
 constexpr std::size_t kMaxDiagnostics = 100;
 
+/// One line of a file, fit for a terminal, and how many cells of it stand left of `column`.
+struct Excerpt {
+    std::string line;
+    std::uint32_t caret = 0;
+};
+
 /// The list that grows while a manifest is read. The origins are borrowed.
 class Report {
 public:
+    struct Problem {
+        Place place;
+        std::string message;
+        std::optional<Excerpt> shown;  ///< of a place in a file whose text its origin does not hold
+    };
+
     explicit Report(const std::vector<Origin>& origins) : origins_(origins) {}
 
     template <typename... Args>
     void add(Place place, fmt::format_string<Args...> format, Args&&... args) {
         add_text(place, fmt::format(format, std::forward<Args>(args)...));
     }
-    void add_text(Place place, std::string_view message);
+    /// What was said already of the same place in the same words is not said again.
+    void add_text(Place place, std::string_view message) { add_problem({place, std::string(message), {}}); }
+    /// The same with the line that the place is in.
+    void add_shown(Place place, std::string_view message, std::string_view line);
     bool empty() const { return problems_.empty(); }
+    const std::vector<Problem>& problems() const { return problems_; }
+    /// How often something was said.
+    std::size_t count() const { return problems_.size() + dropped_; }
     /// Everything said so far, sorted by place.
     std::vector<Diagnostic> diagnostics() const;
 
 private:
-    struct Problem {
-        Place place;
-        std::string message;
-    };
+    void add_problem(Problem problem);
+
     const std::vector<Origin>& origins_;
     std::vector<Problem> problems_;
     std::size_t dropped_ = 0;
-};
-
-/// One line of a file, fit for a terminal, and how many cells of it stand left of `column`.
-struct Excerpt {
-    std::string line;
-    std::uint32_t caret = 0;
 };
 
 /// Tabs become one space, controls, broken bytes and text-direction marks U+FFFD; a long line is cut around `column`.

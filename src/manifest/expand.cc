@@ -8,8 +8,6 @@
 namespace vmette::manifest {
 namespace {
 
-using Environment = std::function<std::optional<std::string>(const std::string&)>;
-
 class Expander {
 public:
     Expander(const Environment& environment, Report& report) : environment_(environment), report_(report) {}
@@ -17,7 +15,7 @@ public:
     void walk(Value& value, const Key& key) {
         if (!key.expands) return;
         if (value.is(Value::Kind::string)) {
-            if (!value.bad) expand(value);
+            if (!value.bad && value.template_id == 0) expand(value);
         } else if (value.is(Value::Kind::array)) {
             for (Value& item : value.items) walk(item, key);
         } else if (value.is(Value::Kind::table)) {

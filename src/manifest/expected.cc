@@ -71,6 +71,7 @@ std::string expected(const Key& key) {
         case Kind::host_path:
             return "a path";
         case Kind::size:
+            if (key.or_percent) return "a size such as \"8G\", a share such as \"75%\", or a whole number of MiB";
             return "a size such as \"8G\", or a whole number of MiB";
         case Kind::duration:
             return "a duration such as \"30s\", or a whole number of seconds";

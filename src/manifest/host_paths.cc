@@ -47,12 +47,17 @@ bool is_within(const fs::path& path, const fs::path& folder) {
     return inner.starts_with(outer) && (inner.size() == outer.size() || inner[outer.size()] == '/');
 }
 
-Result<fs::path> resolve_share(const HostPath& path) {
+Result<fs::path> resolve_share(const HostPath& path, std::map<fs::path, fs::path>& real_folders) {
     fs::path common = path.anchor;
     while (!is_within(path.full, common)) common = common.parent_path();
     std::error_code error;
-    fs::path real = fs::canonical(common, error);
-    if (error) return fail(ErrorCode::not_found, "{}", why(common, error));
+    auto [known, is_new] = real_folders.try_emplace(common);
+    if (is_new) known->second = fs::canonical(common, error);
+    if (error) {
+        real_folders.erase(known);
+        return fail(ErrorCode::not_found, "{}", why(common, error));
+    }
+    fs::path real = known->second;
     for (const fs::path& part : path.full.lexically_relative(common)) {
         if (part == ".") continue;
         fs::path next = real / part;

@@ -2,6 +2,7 @@
 /// Paths of the host that a manifest names.
 
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -27,7 +28,9 @@ bool is_within(const std::filesystem::path& path, const std::filesystem::path& f
 /// The real path of a folder that is to be shared. The way down to it from what `path.anchor` and it have in common may
 /// follow symlinks only where they stay within the folder that holds them: what the manifest's author did not write
 /// cannot be shared by a link that somebody planted. `bad_input` otherwise, `not_found` when it is missing.
-Result<std::filesystem::path> resolve_share(const HostPath& path);
+/// `real_folders` remembers where the ways begin.
+Result<std::filesystem::path> resolve_share(const HostPath& path,
+                                            std::map<std::filesystem::path, std::filesystem::path>& real_folders);
 
 enum class Expect { file, disk, anything };
 /// Reports, when the host is to be checked and the path is missing or of the wrong kind.

@@ -51,7 +51,12 @@ struct Key {
     std::string_view short_form{};     ///< a value that is no table stands for a table with this key
     std::string_view short_expects{};  ///< what that value looks like, where it is a text of several parts
     bool expands = true;               ///< ${NAME} is replaced in its strings
+    bool shell = false;                ///< its strings are shell scripts
+    bool local_source = false;         ///< a text that may be, or hold, a path of the host
+    bool or_percent = false;           ///< of a size: "75%" is fine too, a share of the host's memory
     bool later = false;                ///< checked, but refused at run time by this version
+
+    bool holds_path() const { return kind == Kind::host_path || local_source; }
 };
 
 /// The names of enum values, in the order of the enums in sandbox.h.
@@ -63,7 +68,7 @@ extern const std::span<const std::string_view> kExposeNames;
 
 /// The root table, as a key without a name. Its children stand in the order of the specification's page.
 const Key& sandbox_root();
-/// The same of a batch manifest; only the JSON Schema reads it so far.
+/// The same of a batch manifest, without the keys of a sandbox that its jobs may have.
 const Key& batch_root();
 
 /// The child of that name; null when there is none.

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/fd.h"
 #include "manifest/sandbox.h"
 
 namespace vmette::manifest {
@@ -50,6 +51,9 @@ struct LoadRequest {
     std::vector<std::filesystem::path> forbidden_shares;  ///< state, cache, config and runtime folders
     /// Whether a rootfs source can be meant as it stands; asked only when the host is checked. May be empty.
     std::function<Result<>(const std::string&)> check_rootfs;
+    /// Opens what a batch manifest reads beside itself: its sandbox's manifest, its files of jobs. Empty: from the
+    /// disk.
+    std::function<Result<Fd>(const std::filesystem::path&)> open;
     bool check_host = true;  ///< also check what the manifest names on this host (shares, disks, stdin files exist)
 };
 

@@ -60,13 +60,17 @@ void read_snapshot(const Value& table, Sandbox& sandbox) {
     sandbox.snapshot = std::move(snapshot);
 }
 
-}  // namespace
-
 void read_machine(const Value& root, Loading& loading, Sandbox& sandbox) {
     if (const Value* limits = get(root, "limits")) read_limits(*limits, sandbox.limits);
     if (const Value* vm = get(root, "vm")) read_vm(*vm, loading, sandbox.vm);
     if (const Value* artifacts = get(root, "artifacts")) read_artifacts(*artifacts, loading, sandbox);
     if (const Value* snapshot = get(root, "snapshot")) read_snapshot(*snapshot, sandbox);
 }
+
+constexpr std::array<std::string_view, 4> kKeys{"limits", "vm", "snapshot", "artifacts"};
+
+}  // namespace
+
+constinit const Section kMachineSection{kKeys, read_machine};
 
 }  // namespace vmette::manifest

@@ -25,8 +25,6 @@ Secret read_secret(const Entry& entry, Loading& loading) {
     return secret;
 }
 
-}  // namespace
-
 void read_maps(const Value& root, Loading& loading, Sandbox& sandbox) {
     const Value* env = get(root, "env");
     if (env != nullptr)
@@ -46,5 +44,11 @@ void read_maps(const Value& root, Loading& loading, Sandbox& sandbox) {
             if (!entry.value.bad) sandbox.labels.emplace(entry.key, entry.value.text);
     if (const Value* metadata = get(root, "metadata")) sandbox.metadata = table_body(*metadata);
 }
+
+constexpr std::array<std::string_view, 4> kKeys{"env", "secrets", "labels", "metadata"};
+
+}  // namespace
+
+constinit const Section kMapsSection{kKeys, read_maps};
 
 }  // namespace vmette::manifest

@@ -19,8 +19,6 @@ void read_ports(const Value& list, Loading& loading, Sandbox& sandbox) {
     }
 }
 
-}  // namespace
-
 void read_network(const Value& root, Loading& loading, Sandbox& sandbox) {
     if (const Value* net = get(root, "net")) {
         read_choice(*net, "mode", sandbox.net.mode);
@@ -30,5 +28,11 @@ void read_network(const Value& root, Loading& loading, Sandbox& sandbox) {
     }
     if (const Value* ports = get(root, "ports")) read_ports(*ports, loading, sandbox);
 }
+
+constexpr std::array<std::string_view, 2> kKeys{"net", "ports"};
+
+}  // namespace
+
+constinit const Section kNetworkSection{kKeys, read_network};
 
 }  // namespace vmette::manifest

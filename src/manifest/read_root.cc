@@ -7,25 +7,10 @@ namespace fs = std::filesystem;
 namespace {
 
 /// The first manifest that is no config.toml; null when there is none.
-const Origin* main_origin(const Loading& loading) {
-    for (const Origin& origin : loading.origins)
+const Origin* main_origin(const std::vector<Origin>& origins) {
+    for (const Origin& origin : origins)
         if (!origin.defaults && !origin.flag) return &origin;
     return nullptr;
-}
-
-Place whole_manifest(const Loading& loading) {
-    const Origin* main = main_origin(loading);
-    if (main != nullptr) return {static_cast<std::uint32_t>(main - loading.origins.data()), 0, 0};
-    return {loading.origins.empty() ? 0 : static_cast<std::uint32_t>(loading.origins.size() - 1), 0, 0};
-}
-
-void read_name(const Value& root, Loading& loading, Sandbox& sandbox) {
-    read(root, "name", sandbox.name);
-    if (root.find("name") != nullptr) return;
-    const Origin* main = main_origin(loading);
-    if (main != nullptr) sandbox.name = fit_name(fs::path(main->name).stem().native(), kMaxNameLength, "._-");
-    if (!kNameRule.fits(sandbox.name))
-        loading.report.add(whole_manifest(loading), "name is missing, and the file's name makes none");
 }
 
 bool path_shaped(std::string_view source) {
@@ -55,19 +40,26 @@ std::string absolute_source(const Value& value, Loading& loading) {
     return source.substr(0, start) + resolved->full.native();
 }
 
+/// What the host says against a source; empty: nothing.
+const std::string& source_problem(const std::string& source, Loading& loading) {
+    auto [known, is_new] = loading.host.sources.try_emplace(source);
+    const auto& check = loading.request.check_rootfs;
+    if (is_new && loading.request.check_host && check)
+        if (auto good = check(source); !good) known->second = good.error().message;
+    return known->second;
+}
+
 void read_rootfs(const Value& root, Loading& loading, Sandbox& sandbox) {
     const Value* rootfs = get(root, "rootfs");
     const Value* source = rootfs != nullptr ? get(*rootfs, "source") : nullptr;
     if (source != nullptr) {
         sandbox.rootfs.source = absolute_source(*source, loading);
-        const auto& check = loading.request.check_rootfs;
-        if (loading.request.check_host && check)
-            if (auto good = check(sandbox.rootfs.source); !good)
-                loading.report.add(source->place, "{}", good.error().message);
+        if (const std::string& problem = source_problem(sandbox.rootfs.source, loading); !problem.empty())
+            loading.report.add_text(source->place, problem);
     }
     bool missing = root.find("rootfs") == nullptr || (rootfs != nullptr && rootfs->find("source") == nullptr);
     if (missing)
-        loading.report.add(rootfs != nullptr ? rootfs->place : whole_manifest(loading),
+        loading.report.add(rootfs != nullptr ? rootfs->place : whole_manifest(loading.origins),
                            "rootfs is missing: the root filesystem to run on, such as rootfs = \"./rootfs\"");
     if (rootfs == nullptr) return;
     read(*rootfs, "read_only", sandbox.rootfs.read_only);
@@ -113,17 +105,42 @@ void read_scratch(const Value& root, Loading& loading, Sandbox& sandbox) {
         loading.report.add(size->place, "scratch has no use with rootfs.read_only: nothing is written over the root");
 }
 
-}  // namespace
-
-void read_root(const Value& root, Loading& loading, Sandbox& sandbox) {
-    read_name(root, loading, sandbox);
-    read_rootfs(root, loading, sandbox);
+void read_command_section(const Value& root, Loading& loading, Sandbox& sandbox) {
     read_exec(root, sandbox);
     if (const Value* workdir = get(root, "workdir")) sandbox.workdir = normal_guest_path(workdir->text);
     read(root, "user", sandbox.user);
     read(root, "tty", sandbox.tty);
     read_stdin(root, loading, sandbox);
+}
+
+void read_rootfs_section(const Value& root, Loading& loading, Sandbox& sandbox) {
+    read_rootfs(root, loading, sandbox);
     read_scratch(root, loading, sandbox);
+}
+
+constexpr std::array<std::string_view, 5> kCommandKeys{"exec", "workdir", "user", "tty", "stdin"};
+constexpr std::array<std::string_view, 2> kRootfsKeys{"rootfs", "scratch"};
+
+}  // namespace
+
+constinit const Section kCommandSection{kCommandKeys, read_command_section};
+constinit const Section kRootfsSection{kRootfsKeys, read_rootfs_section};
+
+Place whole_manifest(const std::vector<Origin>& origins) {
+    const Origin* main = main_origin(origins);
+    if (main != nullptr) return {static_cast<std::uint32_t>(main - origins.data()), 0, 0};
+    return {origins.empty() ? 0 : static_cast<std::uint32_t>(origins.size() - 1), 0, 0};
+}
+
+std::string read_name(const Value& root, Loading& loading) {
+    std::string name;
+    read(root, "name", name);
+    if (root.find("name") != nullptr) return name;
+    const Origin* main = main_origin(loading.origins);
+    if (main != nullptr) name = fit_name(fs::path(main->name).stem().native(), kMaxNameLength, "._-");
+    if (!kNameRule.fits(name))
+        loading.report.add(whole_manifest(loading.origins), "name is missing, and the file's name makes none");
+    return name;
 }
 
 }  // namespace vmette::manifest

@@ -28,12 +28,19 @@ fs::path real_path(const fs::path& path, const Loading& loading) {
     return real.has_filename() ? real : real.parent_path();
 }
 
+const std::vector<fs::path>& own_folders(Loading& loading) {
+    auto& found = loading.host.own_folders;
+    if (found) return *found;
+    found.emplace();
+    for (const fs::path& folder : loading.request.forbidden_shares)
+        if (!folder.empty()) found->push_back(real_path(folder, loading));
+    return *found;
+}
+
 /// Folders that hold vmette's own state, in any direction: a guest that writes there could change its own history.
 void refuse_own_folders(const fs::path& host, const std::string& what, Place place, Loading& loading) {
     if (host == "/") return loading.report.add(place, "{}: the whole file system of the host cannot be shared", what);
-    for (const fs::path& folder : loading.request.forbidden_shares) {
-        if (folder.empty()) continue;
-        fs::path own = real_path(folder, loading);
+    for (const fs::path& own : own_folders(loading)) {
         bool inside = is_within(host, own);
         if (!inside && !is_within(own, host)) continue;
         return loading.report.add(place, "{}: {} {} vmette's own folder {}, which cannot be shared", what,
@@ -53,7 +60,7 @@ fs::path read_host(const Value& table, const std::string& what, Loading& loading
     if (!path) return {};
     share.host = path->full;
     if (loading.request.check_host) {
-        auto real = resolve_share(*path);
+        auto real = resolve_share(*path, loading.host.real_folders);
         if (!real) {
             loading.report.add(host->place, "{}.host: {}", what, real.error().message);
             return {};
@@ -67,8 +74,6 @@ fs::path read_host(const Value& table, const std::string& what, Loading& loading
     refuse_own_folders(share.host, what, host->place, loading);
     return path->full;
 }
-
-}  // namespace
 
 void read_shares(const Value& root, Loading& loading, Sandbox& sandbox) {
     const Value* list = get(root, "shares");
@@ -124,5 +129,17 @@ void read_disks(const Value& root, Loading& loading, Sandbox& sandbox) {
         sandbox.disks.push_back(std::move(disk));
     }
 }
+
+/// Both claim places in the guest.
+void read_folders(const Value& root, Loading& loading, Sandbox& sandbox) {
+    read_shares(root, loading, sandbox);
+    read_disks(root, loading, sandbox);
+}
+
+constexpr std::array<std::string_view, 2> kKeys{"shares", "disks"};
+
+}  // namespace
+
+constinit const Section kFoldersSection{kKeys, read_folders};
 
 }  // namespace vmette::manifest

@@ -16,6 +16,9 @@ Json string_schema(std::string_view pattern) { return {{"type", "string"}, {"pat
 
 Json any_of(Json a, Json b) { return {{"anyOf", Json::array({std::move(a), std::move(b)})}}; }
 
+/// A number or boolean may be what a template of a batch makes.
+Json or_template(Json schema) { return any_of(std::move(schema), {{"type", "string"}, {"pattern", "[{][{]"}}); }
+
 Json quantity(std::string_view pattern) {
     return any_of({{"type", "integer"}, {"minimum", 0}}, string_schema(pattern));
 }
@@ -53,15 +56,15 @@ Json table_schema(const Key& key) {
 Json bare_schema(const Key& key) {
     switch (key.kind) {
         case Kind::boolean:
-            return {{"type", "boolean"}};
+            return or_template(Json{{"type", "boolean"}});
         case Kind::integer:
-            return integer(key);
+            return key.min == key.max ? integer(key) : or_template(integer(key));
         case Kind::text:
             return text(key);
         case Kind::host_path:
             return {{"type", "string"}, {"minLength", 1}};
         case Kind::size:
-            return quantity("^[0-9]+([KMGT](i?B)?)?$");
+            return quantity(key.or_percent ? "^[0-9]+(%|[KMGT](i?B)?)?$" : "^[0-9]+([KMGT](i?B)?)?$");
         case Kind::duration:
             return quantity("^[0-9]+(ms|s|m|h)?$");
         case Kind::choice:
@@ -70,7 +73,7 @@ Json bare_schema(const Key& key) {
             return any_of({{"type", "string"}, {"minLength", 1}},
                           {{"type", "array"}, {"minItems", 1}, {"items", {{"type", "string"}}}});
         case Kind::vsock:
-            return any_of({{"enum", {"auto", false}}}, integer(key));
+            return any_of({{"enum", {"auto", false}}}, or_template(integer(key)));
         case Kind::text_list:
             return list_of(text(key), key);
         case Kind::table_list:

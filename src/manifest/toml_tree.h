@@ -17,7 +17,8 @@ struct Entry;
 struct Value {
     enum class Kind : std::uint8_t { table, array, string, integer, floating, boolean, date };
     Kind kind = Kind::table;
-    bool bad = false;  ///< something was said against it (or in it): not to be read further
+    bool bad = false;               ///< something was said against it (or in it): not to be read further
+    std::uint32_t template_id = 0;  ///< of a string of a batch manifest that holds {{name}}; 0: it does not
     Place place;
     std::string text;            ///< a string's value; a float's or date's TOML spelling
     std::string typed;           ///< of a scalar in --set that is no string: as typed, for keys that want a string
