@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -74,7 +75,9 @@ struct JobRecord {
     bool operator==(const JobRecord&) const = default;
 };
 
-/// One change of a job's state. Fields that are absent stay as they are.
+/// One change of a job's state. A reason, an exit code and a detail are of one end: with a reason all three are
+/// written, without one all three stay. Other fields that are absent stay as they are; with no attempt at all there is
+/// no run and no begin.
 struct JobChange {
     std::uint32_t index = 0;
     JobState state = JobState::pending;
@@ -90,6 +93,7 @@ struct JobChange {
 /// How many jobs are in each state.
 struct JobCounts {
     std::uint32_t pending = 0, running = 0, succeeded = 0, failed = 0, skipped = 0, cancelled = 0, unknown = 0;
+    std::uint32_t& of(JobState state);
     bool operator==(const JobCounts&) const = default;
 };
 
@@ -99,15 +103,15 @@ struct JobFilter {
     std::uint32_t limit = 0;  ///< 0: all
 };
 
-/// Writes a batch and its jobs in one transaction: all of it or nothing, whatever happens meanwhile. Move-only; dropped
-/// without commit() it rolls back.
+/// Writes a batch and its jobs in one transaction: all of it or nothing, whatever happens meanwhile. Jobs are kept in a
+/// file of their own until then, so nobody waits while they are made. Move-only; dropped without commit() nothing was.
 class BatchWriter {
 public:
     BatchWriter(BatchWriter&&) noexcept;
     ~BatchWriter();
-    /// `manifest` is the job's whole resolved sandbox manifest.
+    /// `manifest` is the job's whole resolved sandbox manifest. Jobs come in the order of their indexes.
     Result<> add(const JobRecord& job, std::string_view manifest);
-    /// Writes the batch's own row last (its number of jobs is known only now) and commits, to the disk.
+    /// Writes the batch with its jobs, to the disk. `batch.jobs` is their number.
     Result<> commit(const BatchRecord& batch);
 
 private:
@@ -148,6 +152,7 @@ public:
                    bool durable);
 
     /// Asks the owner of a batch, or us later, to cancel a job (or, without one, all). Kept until taken.
+    /// What asks for the end of a batch that is over is dropped when somebody takes it again.
     Result<> request_cancel(std::string_view batch_id, std::optional<std::uint32_t> job);
     /// The requests that wait, removed. Absent index: the whole batch.
     Result<std::vector<std::optional<std::uint32_t>>> take_cancel_requests(std::string_view batch_id);
@@ -158,6 +163,7 @@ public:
         std::string inputs;  ///< what went into the key, by name: JSON, opaque here
     };
     Result<std::optional<CachedResult>> cached(std::string_view key);
+    /// `not_found` without a row of that run, with which it goes.
     Result<> put_cached(std::string_view key, const CachedResult& result);
     /// The newest cached result of a job of this name in any batch of this name, for `explain`.
     Result<std::optional<CachedResult>> cached_for(std::string_view batch_name, std::string_view job);

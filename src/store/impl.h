@@ -14,6 +14,13 @@ struct Store::Impl {
     int schema_version = 0;
 };
 
+/// What a transaction gave, or the error that it gave instead.
+template <typename T>
+Result<T> flat(Result<Result<T>> result) {
+    if (!result) return Failure(std::move(result).error());
+    return *std::move(result);
+}
+
 /// The least text that is greater than every text with this prefix; empty: there is none.
 std::string prefix_end(std::string_view prefix);
 

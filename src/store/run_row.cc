@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "store/columns.h"
 #include "store/values.h"
 
 namespace vmette::store {
@@ -70,23 +71,13 @@ void read_value(const SQLite::Column& column, RunStatus& status) {
     status = *parsed;
 }
 
-struct ColumnTexts {
-    std::string names, placeholders, assignments;
-    int count = 0;
-
-    ColumnTexts() {
-        const RunRecord any;
-        visit_columns(any, [this](std::string_view name, const auto&) {
-            std::string_view comma = count++ == 0 ? "" : ", ";
-            names += fmt::format("{}{}", comma, name);
-            placeholders += fmt::format("{}?{}", comma, count);
-            assignments += fmt::format("{}{} = ?{}", comma, name, count);
-        });
-    }
-};
-
 const ColumnTexts& texts() {
-    static const ColumnTexts made;
+    static const ColumnTexts made = [] {
+        ColumnTexts out;
+        const RunRecord any;
+        visit_columns(any, [&out](std::string_view name, const auto&) { out.add(name); });
+        return out;
+    }();
     return made;
 }
 
@@ -171,6 +162,18 @@ void read_run_details(Database& database, std::int64_t key, RunRecord& run) {
                      read_value(row.getColumn(1), artifact.bytes);
                      read_value(row.getColumn(2), artifact.sha256);
                  });
+}
+
+std::string select_runs(bool with_manifest) {
+    return fmt::format("SELECT key, {}, {} FROM runs", run_columns(),
+                       with_manifest ? "(SELECT manifest FROM run_manifests WHERE run = key)" : "NULL");
+}
+
+RunRecord read_selected_run(Database& database, SQLite::Statement& row) {
+    RunRecord run = read_run(row, 1);
+    read_value(row.getColumn(1 + run_column_count()), run.manifest);
+    read_run_details(database, row.getColumn(0).getInt64(), run);
+    return run;
 }
 
 }  // namespace vmette::store

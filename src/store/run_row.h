@@ -25,4 +25,8 @@ RunRecord read_run(SQLite::Statement& statement, int first);
 void write_run_details(Database& database, std::int64_t key, const RunRecord& run);
 void read_run_details(Database& database, std::int64_t key, RunRecord& run);
 
+/// "SELECT key, <columns>, manifest or NULL FROM runs", and a row of it with all its details.
+std::string select_runs(bool with_manifest);
+RunRecord read_selected_run(Database& database, SQLite::Statement& row);
+
 }  // namespace vmette::store

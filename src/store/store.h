@@ -205,6 +205,7 @@ public:
     int schema_version() const;
 
 private:
+    friend class Batches;  // its part of the same database (store/batches.h)
     struct Impl;
     explicit Store(std::unique_ptr<Impl> impl);
     std::unique_ptr<Impl> impl_;

@@ -5,9 +5,10 @@
 
 #include <csignal>
 #include <cstdio>
+#include <random>
 
 #include "base/digest.h"
-#include "store/store_fixture.h"
+#include "store/batches_fixture.h"
 
 namespace vmette::store {
 namespace {
@@ -80,6 +81,49 @@ Result<> be_nobody(const std::filesystem::path& path) {
     return store.put_fact("k", "v");
 }
 
+Result<> take_batch(const std::filesystem::path& path, const std::string& batch) {
+    SystemClock clock;
+    VMETTE_TRY(Store store, Store::open(path, clock));
+    VMETTE_TRY(auto taken, Batches(store).take(batch, own_identity(), is_alive));
+    VMETTE_CHECK_OK(write_all(1, "taken\n"));
+    while (true) ::pause();
+}
+
+Result<> change_endlessly(const std::filesystem::path& path, const std::string& batch, const std::string& seed) {
+    SystemClock clock;
+    VMETTE_TRY(Store store, Store::open(path, clock));
+    Batches batches(store);
+    auto self = own_identity();
+    VMETTE_TRY(auto taken, batches.take(batch, self, is_alive));
+    VMETTE_TRY(auto jobs, batches.jobs(batch));
+    std::minstd_rand random(static_cast<unsigned>(std::stoul(seed)));
+    while (true) {
+        std::vector<JobChange> changes;
+        std::string said;
+        for (auto left = 1 + random() % 8; left > 0; --left) {
+            auto& job = jobs[random() % jobs.size()];
+            JobChange change{.index = job.index, .state = JobState::running, .attempts = ++job.attempts};
+            change.run_id = fmt::format("{}-{}", seed, random());
+            said += fmt::format("{} {} {} ", job.index, job.attempts, change.run_id);
+            changes.push_back(std::move(change));
+        }
+        VMETTE_CHECK_OK(write_all(1, said + "\n"));
+        VMETTE_CHECK_OK(batches.apply(batch, self, changes, random() % 2 == 0));
+        VMETTE_CHECK_OK(write_all(1, "done\n"));
+    }
+}
+
+Result<> create_endlessly(const std::filesystem::path& path, const std::string& number) {
+    SystemClock clock;
+    VMETTE_TRY(Store store, Store::open(path, clock));
+    Batches batches(store);
+    for (int i = 0;; ++i) {
+        BatchRecord batch = new_batch(fmt::format("{}-{}", number, i), 300);
+        VMETTE_CHECK_OK(write_batch(batches, batch));
+        VMETTE_CHECK_OK(write_all(1, batch.id + "\n"));
+    }
+}
+
 }  // namespace
 
 int run_worker(const std::vector<std::string>& arguments) {
@@ -90,6 +134,9 @@ int run_worker(const std::vector<std::string>& arguments) {
     if (mode == "endless") done = insert_endlessly(path, true);
     if (mode == "cramped") done = be_cramped(path, arguments.at(2));
     if (mode == "nobody") done = be_nobody(path);
+    if (mode == "take") done = take_batch(path, arguments.at(2));
+    if (mode == "change") done = change_endlessly(path, arguments.at(2), arguments.at(3));
+    if (mode == "create") done = create_endlessly(path, arguments.at(2));
     return done ? 0 : failed(done.error());
 }
 

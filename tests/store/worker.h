@@ -14,6 +14,11 @@ namespace vmette::store {
 ///   endless PATH         inserts runs until it is killed, each id on a line of stdout once it is recorded
 ///   cramped PATH BYTES   inserts runs while no file may grow beyond so many bytes, and prints the first error
 ///   nobody PATH          opens the history as an unprivileged user, and prints the error
+///   take PATH BATCH      takes a batch that is nobody's, prints "taken" or the error, and lives on until it is killed
+///   change PATH BATCH SEED  takes over a batch and changes jobs until it is killed; prints each group of changes
+///   before
+///                        it is applied and "done" after it
+///   create PATH NUMBER   writes batches until it is killed, each id on a line of stdout once it is written
 int run_worker(const std::vector<std::string>& arguments);
 
 /// How to start it, with nothing but these arguments, its output to `output`.
