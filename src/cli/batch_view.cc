@@ -18,6 +18,7 @@ using Kind = BatchEvent::Kind;
 
 constexpr std::size_t kFailuresShown = 3;
 constexpr Duration kRedraw{100};
+constexpr std::size_t kMostLines = 16;
 
 bool is_failure(store::JobState state) { return state == store::JobState::failed || state == store::JobState::unknown; }
 
@@ -138,6 +139,7 @@ std::vector<std::string> BatchBoard::lines(WallTime now, std::size_t width, std:
     }
     if (shown < jobs.size()) out.push_back(fmt::format("  and {} more", jobs.size() - shown));
     for (const auto& failure : failures_) out.push_back("  failed: " + failure);
+    if (out.size() > height) out.resize(height);
     for (auto& line : out) line = shorten(line, width);
     return out;
 }
@@ -167,8 +169,9 @@ void BatchView::on_tick() {
     auto now = clock_.monotonic();
     if (drawn_ && now - *drawn_ < kRedraw) return;
     drawn_ = now;
-    constexpr std::size_t kMostLines = 16;
-    auto lines = board_.lines(clock_.now(), std::max<std::size_t>(console_.err_width(), 20) - 1, kMostLines);
+    // What is higher than the screen cannot be taken back.
+    std::size_t height = std::min(kMostLines, std::max<std::size_t>(console_.err_height(), 2) - 1);
+    auto lines = board_.lines(clock_.now(), std::max<std::size_t>(console_.err_width(), 20) - 1, height);
     clear();
     std::string text;
     for (const auto& line : lines) text += line + "\n";

@@ -66,6 +66,12 @@ std::size_t Console::width(int fd) {
     return 80;
 }
 
+std::size_t Console::err_height() const {
+    if (!err_terminal_) return 0;
+    winsize size{};
+    return ::ioctl(err_, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 ? size.ws_row : 24;
+}
+
 Result<> Console::write(std::string_view text) {
     if (reader_gone_) return {};
     int problem = write_fully(out_, text);

@@ -29,6 +29,8 @@ public:
     /// Columns of the terminal on stdout; 0: no limit, it is not a terminal.
     std::size_t out_width() const { return out_terminal_ ? width(out_) : 0; }
     std::size_t err_width() const { return err_terminal_ ? width(err_) : 0; }
+    /// Rows of the terminal on stderr; 0: it is not a terminal.
+    std::size_t err_height() const;
 
     /// Data. A reader that has gone is no error: what follows is dropped (see reader_gone).
     Result<> write(std::string_view text);

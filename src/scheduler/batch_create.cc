@@ -61,7 +61,8 @@ public:
         record.scratch_mib = static_cast<std::uint32_t>(room.scratch_mib);
         std::string text = manifest::to_toml(job.sandbox);
         digest_.update(text);
-        digest_.update(fmt::format("\n{} {} {} {}\n", record.name, record.priority, record.needs, record.retry));
+        digest_.update(fmt::format("\n{} {} {} {} {} {}\n", record.name, record.group, record.priority, record.needs,
+                                   record.retry, record.cache));
         if (room.memory_mib > largest_.memory_mib) hungriest_ = record.name;
         largest_.memory_mib = std::max(largest_.memory_mib, room.memory_mib);
         if (room.vcpus > largest_.vcpus) busiest_ = record.name;

@@ -7,6 +7,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "scheduler/json_number.h"
+
 namespace vmette::scheduler {
 
 using nlohmann::json;
@@ -26,23 +28,42 @@ std::string to_json(const manifest::BatchRules& rules) {
         .dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
+namespace {
+
+/// Throws json::exception for what is missing or of another kind.
+Result<manifest::BatchRules> read_rules(const json& document) {
+    manifest::BatchRules rules;
+    document.at("name").get_to(rules.name);
+    VMETTE_TRY(auto vms, json_number(document, "vms", 1, UINT32_MAX));
+    VMETTE_TRY(auto memory, json_number(document, "memory_bytes", 0, INT64_MAX));
+    VMETTE_TRY(auto percent, json_number(document, "memory_percent", 0, 100));
+    VMETTE_TRY(auto vcpus, json_number(document, "vcpus", 0, UINT32_MAX));
+    VMETTE_TRY(auto failures, json_number(document, "max_failures", 0, UINT32_MAX));
+    VMETTE_TRY(auto deadline, json_number(document, "deadline_ms", 0, INT64_MAX));
+    rules.pool.vms = static_cast<std::uint32_t>(vms);
+    rules.pool.memory_bytes = static_cast<std::uint64_t>(memory);
+    rules.pool.memory_percent = static_cast<std::uint32_t>(percent);
+    rules.pool.vcpus = static_cast<std::uint32_t>(vcpus);
+    document.at("shared").get_to(rules.pool.shared);
+    document.at("fail_fast").get_to(rules.fail_fast);
+    rules.max_failures = static_cast<std::uint32_t>(failures);
+    rules.deadline = Duration(deadline);
+    rules.results = document.at("results").get<std::string>();
+    return rules;
+}
+
+}  // namespace
+
 Result<manifest::BatchRules> rules_from_json(std::string_view text) {
+    auto damaged = [](std::string_view what) {
+        return fail(ErrorCode::bad_input, "the stored rules of the batch are damaged: {}", what);
+    };
     try {
-        auto document = json::parse(text);
-        manifest::BatchRules rules;
-        document.at("name").get_to(rules.name);
-        document.at("vms").get_to(rules.pool.vms);
-        document.at("memory_bytes").get_to(rules.pool.memory_bytes);
-        document.at("memory_percent").get_to(rules.pool.memory_percent);
-        document.at("vcpus").get_to(rules.pool.vcpus);
-        document.at("shared").get_to(rules.pool.shared);
-        document.at("fail_fast").get_to(rules.fail_fast);
-        document.at("max_failures").get_to(rules.max_failures);
-        rules.deadline = Duration(document.at("deadline_ms").get<std::int64_t>());
-        rules.results = document.at("results").get<std::string>();
+        auto rules = read_rules(json::parse(text));
+        if (!rules) return damaged(rules.error().message);
         return rules;
     } catch (const json::exception& problem) {
-        return fail(ErrorCode::bad_input, "the stored rules of the batch are damaged: {}", problem.what());
+        return damaged(problem.what());
     }
 }
 

@@ -30,6 +30,8 @@ Result<Fd> open_beneath(const Fd& folder, const std::string& name, int flags, mo
 }
 
 Result<Fd> open_folder(const Fd& above, const std::string& name) {
+    // mkdirat() would go wherever it leads.
+    if (name.find('/') != name.npos) return fail(ErrorCode::bad_input, "\"{}\" is not the name of a folder", name);
     if (::mkdirat(above.get(), name.c_str(), 0755) != 0 && errno != EEXIST) return fail_errno("mkdir " + name);
     return open_beneath(above, name, O_RDONLY | O_DIRECTORY);
 }
@@ -69,13 +71,15 @@ Result<> copy_tree(const fs::path& from, const Fd& folder, const std::string& na
     std::error_code error;
     if (!fs::is_directory(fs::symlink_status(from, error))) return {};
     VMETTE_TRY(Fd below, open_folder(folder, name));
-    for (const auto& entry : fs::directory_iterator(from, error)) {
-        auto status = entry.symlink_status(error);
-        std::string leaf = entry.path().filename();
+    // Not a range-for, whose steps throw.
+    for (fs::directory_iterator entry(from, error), end; !error && entry != end; entry.increment(error)) {
+        std::error_code unknown;  // it is neither then
+        auto status = entry->symlink_status(unknown);
+        std::string leaf = entry->path().filename();
         if (fs::is_directory(status))
-            VMETTE_CHECK_OK(copy_tree(entry.path(), below, leaf));
+            VMETTE_CHECK_OK(copy_tree(entry->path(), below, leaf));
         else if (fs::is_regular_file(status))
-            VMETTE_CHECK_OK(copy_file(entry.path(), below, leaf));
+            VMETTE_CHECK_OK(copy_file(entry->path(), below, leaf));
     }
     if (error) return fail(ErrorCode::io, "read {}: {}", from.string(), error.message());
     return {};

@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "scheduler/json_number.h"
+
 namespace vmette::scheduler {
 namespace {
 
@@ -39,24 +41,39 @@ std::string to_json(const manifest::Retry& rule) {
     return json{{"max", rule.max}, {"on", on}, {"backoff_ms", rule.backoff.count()}}.dump();
 }
 
-Result<manifest::Retry> retry_from_json(std::string_view text) {
+namespace {
+
+/// Throws json::exception for what is missing or of another kind.
+Result<manifest::Retry> read_rule(const json& document) {
     manifest::Retry rule;
-    if (text.empty()) return rule;
-    try {
-        auto document = json::parse(text);
-        rule.max = document.at("max").get<std::uint32_t>();
-        rule.backoff = Duration(document.at("backoff_ms").get<std::int64_t>());
-        for (const auto& item : document.at("on")) {
-            auto& on = rule.on.emplace_back();
-            if (item.is_number())
-                on.exit_code = item.get<int>();
-            else
-                on.reason = item.get<std::string>();
-        }
-    } catch (const json::exception& problem) {
-        return fail(ErrorCode::bad_input, "the stored rule of retries is damaged: {}", problem.what());
+    VMETTE_TRY(auto max, json_number(document, "max", 0, UINT32_MAX));
+    VMETTE_TRY(auto backoff, json_number(document, "backoff_ms", 0, INT64_MAX));
+    rule.max = static_cast<std::uint32_t>(max);
+    rule.backoff = Duration(backoff);
+    for (const auto& item : document.at("on")) {
+        auto& on = rule.on.emplace_back();
+        if (item.is_number())
+            on.exit_code = item.get<int>();
+        else
+            on.reason = item.get<std::string>();
     }
     return rule;
+}
+
+}  // namespace
+
+Result<manifest::Retry> retry_from_json(std::string_view text) {
+    if (text.empty()) return manifest::Retry{};
+    auto damaged = [](std::string_view what) {
+        return fail(ErrorCode::bad_input, "the stored rule of retries is damaged: {}", what);
+    };
+    try {
+        auto rule = read_rule(json::parse(text));
+        if (!rule) return damaged(rule.error().message);
+        return rule;
+    } catch (const json::exception& problem) {
+        return damaged(problem.what());
+    }
 }
 
 }  // namespace vmette::scheduler

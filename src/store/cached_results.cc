@@ -52,7 +52,7 @@ Result<std::optional<Batches::CachedResult>> Batches::cached_for(std::string_vie
     return database.read([&] {
         Query query(
             database.prepared("SELECT run_id, inputs FROM cached_results WHERE batch_name = ?1 AND job = ?2 "
-                              "ORDER BY put_at DESC, key LIMIT 1"));
+                              "ORDER BY put_at DESC, key DESC LIMIT 1"));
         bind_text(*query, 1, batch_name);
         bind_text(*query, 2, job);
         return read_result(query);

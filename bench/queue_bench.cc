@@ -1,0 +1,178 @@
+/// The queue of a batch: how fast its jobs' states reach the disk. The driver is the real one, with machines that end
+/// as soon as they are started, so it writes as much at once as it would with that many machines; beside it the same
+/// changes with a commit of its own for each. Every end is durable (synced) when it is written, either way.
+///
+/// `queue_bench [JOBS]`, 20,000 when not said; the files go under $TMPDIR, which should be a real disk.
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <vector>
+
+#include "base/digest.h"
+#include "base/layout.h"
+#include "scheduler/batch_run.h"
+
+namespace vmette::scheduler {
+namespace {
+
+[[noreturn]] void die(const std::string& message) {
+    std::fprintf(stderr, "queue_bench: %s\n", message.c_str());
+    std::exit(1);
+}
+
+template <typename T>
+T value_of(Result<T> result) {
+    if (!result) die(result.error().text());
+    return *std::move(result);
+}
+
+void require(const Result<>& result) {
+    if (!result) die(result.error().text());
+}
+
+/// Every attempt has ended when it is asked for. Nothing is written of the runs: only the queue is measured.
+class InstantAttempts final : public Attempts {
+public:
+    InstantAttempts() : wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+
+    void start(AttemptOrder order) override {
+        // What a driver hears of a machine that came up; it lets more of them run at once then.
+        events_.push_back({.job = order.job, .kind = AttemptEvent::Kind::phase, .text = "exec"});
+        AttemptEvent end{.job = order.job, .kind = AttemptEvent::Kind::ended};
+        end.record.id = order.run_id;
+        end.record.attempt = order.attempt;
+        end.record.status = store::RunStatus::succeeded;
+        end.record.reason = "exited";
+        end.record.exit_code = 0;
+        events_.push_back(std::move(end));
+        std::uint64_t one = 1;
+        [[maybe_unused]] auto written = ::write(wake_.get(), &one, sizeof one);
+    }
+    void stop(std::uint32_t, int) override {}
+    int fd() const override { return wake_.get(); }
+    std::vector<AttemptEvent> take() override {
+        std::uint64_t count = 0;
+        [[maybe_unused]] auto drained = ::read(wake_.get(), &count, sizeof count);
+        return std::exchange(events_, {});
+    }
+
+private:
+    Fd wake_;
+    std::vector<AttemptEvent> events_;
+};
+
+struct Silence final : BatchObserver {
+    void on_event(const BatchEvent&) override {}
+    void on_tick() override {}
+};
+
+/// Wall time in seconds.
+template <typename Work>
+double seconds(Work&& work) {
+    auto begin = std::chrono::steady_clock::now();
+    work();
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+/// As a manifest of a job is: some lines are its own.
+std::string manifest_of(std::uint32_t job) {
+    std::string text =
+        fmt::format("schema = 1\nname = \"job-{0}\"\nexec = [\"python3\", \"evaluate.py\", \"{0}\"]\n", job);
+    for (int line = 0; line < 40; ++line) text += fmt::format("key_{} = \"what all jobs have in common\"\n", line);
+    return text;
+}
+
+class Bench {
+public:
+    explicit Bench(std::uint32_t jobs) : jobs_(jobs) { require(make_private_dir(layout_.state)); }
+
+    void run() {
+        std::string id;
+        double in = seconds([&] { id = write(jobs_).id; }), out = seconds([&] { value_of(batches_.jobs(id)); });
+        std::printf("%u jobs: %.0f jobs/s into the queue, %.0f jobs/s out of it\n", jobs_, jobs_ / in, jobs_ / out);
+        double alternative = each_alone(write(jobs_ / 20));
+        std::printf("%-28s %12s %12s\n", "", "changes/s", "ratio");
+        std::printf("%-28s %12.0f %11.1fx\n", "a commit for each change", alternative, 1.0);
+        for (std::uint32_t machines : {1U, 8U, 64U, 256U}) {
+            double ours = driven(write(machines < 64 ? jobs_ / 20 : jobs_), machines);
+            std::printf("driver with %3u machines     %12.0f %11.1fx\n", machines, ours, ours / alternative);
+        }
+    }
+
+private:
+    store::BatchRecord write(std::uint32_t jobs) {
+        store::BatchRecord batch;
+        batch.id = make_ulid(clock_.now().time_since_epoch().count());
+        batch.name = rules_.name = "bench";
+        batch.groups = {"job-{n}"};
+        batch.jobs = jobs;
+        batch.owner = own_identity();
+        auto writer = value_of(batches_.create(batch.id));
+        for (std::uint32_t i = 0; i < jobs; ++i) {
+            store::JobRecord job{.index = i, .name = fmt::format("job-{}", i)};
+            job.memory_mib = 512;
+            job.vcpus = 1;
+            require(writer.add(job, manifest_of(i)));
+        }
+        require(writer.commit(batch));
+        return batch;
+    }
+
+    /// The same changes as the driver's, each as soon as it is known. Changes a second.
+    double each_alone(const store::BatchRecord& batch) {
+        auto self = own_identity();
+        double time = seconds([&] {
+            for (std::uint32_t i = 0; i < batch.jobs; ++i) {
+                store::JobChange begin{.index = i, .state = store::JobState::running, .attempts = 1};
+                begin.run_id = make_ulid(clock_.now().time_since_epoch().count());
+                begin.at = clock_.now();
+                require(batches_.apply(batch.id, self, {&begin, 1}, false));
+                store::JobChange end = begin;
+                end.state = store::JobState::succeeded;
+                end.reason = "exited";
+                end.exit_code = 0;
+                require(batches_.apply(batch.id, self, {&end, 1}, true));
+            }
+        });
+        return 2.0 * batch.jobs / time;
+    }
+
+    double driven(store::BatchRecord batch, std::uint32_t machines) {
+        rules_.pool.vms = machines;
+        rules_.pool.memory_bytes = 1024 * kGiB;
+        batch.rules = to_json(rules_);
+        InstantAttempts attempts;
+        auto stop = value_of(StopRequests::open());
+        Silence silence;
+        BatchHost host{layout_, clock_, store_, attempts, stop, silence, {1 << 20, 256}, {}, [] { return 0.0; }};
+        double time = seconds([&] {
+            auto outcome = value_of(drive_batch(host, batch));
+            if (outcome.counts.succeeded != batch.jobs) die("not every job succeeded");
+        });
+        return 2.0 * batch.jobs / time;
+    }
+
+    std::uint32_t jobs_;
+    TempDir folder_ = value_of(TempDir::make());
+    Layout layout_{folder_.path() / "c", folder_.path() / "s", folder_.path() / "r", folder_.path() / "g"};
+    SystemClock clock_;
+    store::Store store_ = value_of(store::Store::open(layout_.database(), clock_));
+    store::Batches batches_{store_};
+    manifest::BatchRules rules_;
+};
+
+}  // namespace
+}  // namespace vmette::scheduler
+
+int main(int argc, char** argv) {
+    long long jobs = argc > 1 ? std::atoll(argv[1]) : 20'000;
+    if (jobs < 20 || jobs > 10'000'000) {
+        std::fprintf(stderr, "usage: queue_bench [JOBS], at least 20\n");
+        return 2;
+    }
+    vmette::scheduler::Bench(static_cast<std::uint32_t>(jobs)).run();
+}
