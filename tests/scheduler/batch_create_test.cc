@@ -11,7 +11,7 @@ using store::BatchStatus;
 using ::testing::HasSubstr;
 
 struct BatchCreateTest : BatchFixture {
-    HostSize host{16'384, 4};
+    HostSize size{16'384, 4};
 
     static manifest::LoadRequest request_of(const std::string& text) {
         manifest::LoadRequest request;
@@ -22,22 +22,22 @@ struct BatchCreateTest : BatchFixture {
     }
     std::expected<NewBatch, BatchRefusal> create(const std::string& text, bool always_new = false) {
         auto request = request_of(text);
-        return create_batch(store, clock, {request, "the/jobs.toml", host, always_new});
+        return create_batch(store, clock, {request, "the/jobs.toml", size, always_new});
     }
     NewBatch made(const std::string& text, bool always_new = false) {
-        auto batch = create(text, always_new);
-        if (!batch && batch.error().error) throw std::runtime_error(batch.error().error->text());
-        if (!batch) throw std::runtime_error(manifest::render(batch.error().diagnostics));
-        return *std::move(batch);
+        auto created = create(text, always_new);
+        if (!created && created.error().error) throw std::runtime_error(created.error().error->text());
+        if (!created) throw std::runtime_error(manifest::render(created.error().diagnostics));
+        return *std::move(created);
     }
     /// The error beside the manifest's places.
     Error refused(const std::string& text) {
-        auto batch = create(text);
-        EXPECT_FALSE(batch);
-        if (batch) return {};
-        EXPECT_TRUE(batch.error().diagnostics.empty()) << manifest::render(batch.error().diagnostics);
+        auto created = create(text);
+        EXPECT_FALSE(created);
+        if (created) return {};
+        EXPECT_TRUE(created.error().diagnostics.empty()) << manifest::render(created.error().diagnostics);
         EXPECT_TRUE(batches.list(0)->empty()) << "nothing of it is in the queue";
-        return batch.error().error.value_or(Error{});
+        return created.error().error.value_or(Error{});
     }
 };
 
@@ -52,7 +52,7 @@ vcpus = 2
 )";
 
 TEST_F(BatchCreateTest, EveryJobIsInTheQueueWithWhatItNeeds) {
-    auto batch = made(kHead + R"(
+    auto created = made(kHead + R"(
 [pool]
 vms = 3
 memory = "4G"
@@ -72,10 +72,10 @@ n = [1, 2]
 name = "report"
 needs = ["test-{{n}}", "build"]
 )");
-    EXPECT_FALSE(batch.resumed);
-    auto found = batches.find(batch.batch.id);
+    EXPECT_FALSE(created.resumed);
+    auto found = batches.find(created.batch.id);
     ASSERT_TRUE(found) << found.error().text();
-    EXPECT_EQ(*found, batch.batch);
+    EXPECT_EQ(*found, created.batch);
     EXPECT_EQ(found->name, "demo");
     EXPECT_EQ(found->file, "the/jobs.toml");
     EXPECT_EQ(found->owner, own_identity());
@@ -100,8 +100,8 @@ needs = ["test-{{n}}", "build"]
 }
 
 TEST_F(BatchCreateTest, StoredManifestOfAJobIsItsSandbox) {
-    auto batch = made(kHead + "[[job]]\nname = \"build\"\nexec = [\"make\", \"all\"]\nenv = { MODE = \"strict\" }\n");
-    auto text = batches.job_manifest(batch.batch.id, 0);
+    auto created = made(kHead + "[[job]]\nname = \"build\"\nexec = [\"make\", \"all\"]\nenv = { MODE = \"strict\" }\n");
+    auto text = batches.job_manifest(created.batch.id, 0);
     ASSERT_TRUE(text) << text.error().text();
     auto again = manifest::load(request_of(*text));
     ASSERT_TRUE(again) << manifest::render(again.error());
@@ -150,10 +150,10 @@ TEST_F(BatchCreateTest, AnyDifferenceMakesAnotherBatch) {
 }
 
 TEST_F(BatchCreateTest, WrongManifestIsToldByPlaceAndLeavesNothing) {
-    auto batch = create(kTwo + "needs = [\"c\"]\nprioritty = 1\n");
-    ASSERT_FALSE(batch);
-    EXPECT_FALSE(batch.error().error);
-    EXPECT_THAT(manifest::render(batch.error().diagnostics), HasSubstr("jobs.toml:"));
+    auto created = create(kTwo + "needs = [\"c\"]\nprioritty = 1\n");
+    ASSERT_FALSE(created);
+    EXPECT_FALSE(created.error().error);
+    EXPECT_THAT(manifest::render(created.error().diagnostics), HasSubstr("jobs.toml:"));
     EXPECT_TRUE(batches.list(0)->empty());
 }
 
@@ -161,17 +161,16 @@ TEST_F(BatchCreateTest, JobThatFitsIntoNoPoolIsRefusedByName) {
     EXPECT_EQ(refused(kTwo + "limits = { memory = \"3G\" }\n[pool]\nmemory = \"2G\"\n").text(),
               "job b needs 3136 MiB with what its machine takes beside, and pool.memory is 2048 MiB");
     EXPECT_EQ(refused(kTwo + "[pool]\nvcpus = 1\n").text(), "job a needs 2 vcpus, and pool.vcpus is 1");
-    host.memory_mib = 512;
+    size.memory_mib = 512;
     EXPECT_EQ(refused(kTwo).text(),
               "job a needs 576 MiB with what its machine takes beside, and pool.memory is 384 MiB");
 }
 
 TEST_F(BatchCreateTest, WhatThisVersionCannotDoIsRefusedForAllJobsAtOnce) {
-    auto error =
-        refused(kHead + "[[job]]\nname = \"job-{{n}}\"\nartifacts = [\"/out/*\"]\nmatrix.n = [1, 2, 3, 4, 5, 6, 7]\n");
+    auto error = refused(kHead + "[[job]]\nname = \"job-{{n}}\"\nvm.vsock = 5000\nmatrix.n = [1, 2, 3, 4, 5, 6, 7]\n");
     EXPECT_EQ(error.code, ErrorCode::unsupported);
-    EXPECT_THAT(error.text(), HasSubstr("job job-1: artifacts is not available yet; job job-2: "));
-    EXPECT_THAT(error.text(), HasSubstr("job job-5: artifacts is not available yet; and 2 more"));
+    EXPECT_THAT(error.text(), HasSubstr("job job-1: vm.vsock = a port is not available yet; job job-2: "));
+    EXPECT_THAT(error.text(), HasSubstr("job job-5: vm.vsock = a port is not available yet; and 2 more"));
 }
 
 TEST_F(BatchCreateTest, SecretWithoutItsVariableIsRefusedBeforeAnythingRuns) {
@@ -184,27 +183,27 @@ TEST_F(BatchCreateTest, QueueThatCannotBeWrittenIsNotTheManifestsFault) {
     auto readable = store::Store::open_read_only(layout.database(), clock);
     ASSERT_TRUE(readable);
     auto request = request_of(kTwo);
-    auto batch = create_batch(*readable, clock, {request, "jobs.toml", host, false});
-    ASSERT_FALSE(batch);
-    EXPECT_TRUE(batch.error().diagnostics.empty());
-    ASSERT_TRUE(batch.error().error);
-    EXPECT_THAT(batch.error().error->text(), HasSubstr("attempt to write a readonly database"));
+    auto created = create_batch(*readable, clock, {request, "jobs.toml", size, false});
+    ASSERT_FALSE(created);
+    EXPECT_TRUE(created.error().diagnostics.empty());
+    ASSERT_TRUE(created.error().error);
+    EXPECT_THAT(created.error().error->text(), HasSubstr("attempt to write a readonly database"));
 }
 
 TEST_F(BatchCreateTest, TenThousandJobsComeBackEachWithItsOwnManifest) {
     std::string hundred;
     for (int i = 0; i < 100; ++i) hundred += fmt::format("{}{}", i == 0 ? "" : ", ", i);
-    auto batch = made(kHead + R"(
+    auto created = made(kHead + R"(
 [[job]]
 name = "job-{{a}}-{{b}}"
 exec = ["work", "{{a}}", "{{b}}"]
 [job.matrix]
 )" + fmt::format("a = [{0}]\nb = [{0}]\n", hundred));
-    EXPECT_EQ(batch.batch.jobs, 10'000U);
-    EXPECT_EQ(batches.counts(batch.batch.id)->pending, batch.batch.jobs);
-    auto rows = *batches.jobs(batch.batch.id);
-    for (std::uint32_t i : {0U, 4'711U, batch.batch.jobs - 1})
-        EXPECT_THAT(*batches.job_manifest(batch.batch.id, i), HasSubstr("name = \"" + rows[i].name + "\""));
+    EXPECT_EQ(created.batch.jobs, 10'000U);
+    EXPECT_EQ(batches.counts(created.batch.id)->pending, created.batch.jobs);
+    auto rows = *batches.jobs(created.batch.id);
+    for (std::uint32_t i : {0U, 4'711U, created.batch.jobs - 1})
+        EXPECT_THAT(*batches.job_manifest(created.batch.id, i), HasSubstr("name = \"" + rows[i].name + "\""));
 }
 
 }  // namespace
