@@ -114,11 +114,13 @@ Result<> Daemon::ask(const Question& question, int output, const Context& contex
                                                             {"stall", std::to_string(question.stall.count())},
                                                             {"total", std::to_string(context.limits.total.count())}})));
     pipe[1].reset();
-    VMETTE_TRY(Worker worker, Worker::start({"daemon"}, pipe[0].get(), {{output, kWorkerOutput}}));
+    auto worker = Worker::start({"daemon"}, pipe[0].get(), {{output, kWorkerOutput}});
+    // Not as it is: `not_found` would be the daemon's answer.
+    if (!worker) return fail(ErrorCode::internal, "{}", worker.error().text());
     auto progress = [&](const ProgressLine& line) {
         if (context.progress) context.progress(Progress{"download", line.done, line.total, {}});
     };
-    auto done = worker.run([] { return Result<int>(-1); }, progress, context.cancelled);
+    auto done = worker->run([] { return Result<int>(-1); }, progress, context.cancelled);
     std::string who = fmt::format("the container daemon at {}", harmless_line(socket_.native(), 120));
     if (!done) {
         Error error = done.error();
