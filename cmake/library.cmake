@@ -1,12 +1,15 @@
 # One library a folder. A folder sees only what it links, so the layers are kept by the linker.
 
 # A struct of defaults is made by naming what differs, so fields that are not named are no mistake.
-add_library(vmette_options INTERFACE)
-target_compile_options(vmette_options INTERFACE
+add_library(vmette_flags INTERFACE)
+target_compile_options(vmette_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Wcast-qual -Woverloaded-virtual
   -Wimplicit-fallthrough -Wvla -Wno-missing-field-initializers -Werror -fno-omit-frame-pointer -fstack-protector-strong)
-target_compile_definitions(vmette_options INTERFACE
+target_compile_definitions(vmette_flags INTERFACE
   _GNU_SOURCE VMETTE_VERSION="${PROJECT_VERSION}" $<$<CONFIG:RelWithDebInfo,Release>:_FORTIFY_SOURCE=2>)
+# With the sanitizers, which a static program (vmette_flags alone) cannot have.
+add_library(vmette_options INTERFACE)
+target_link_libraries(vmette_options INTERFACE vmette_flags)
 if(VMETTE_SANITIZE)
   target_compile_options(vmette_options INTERFACE -fsanitize=${VMETTE_SANITIZE} -fno-sanitize-recover=all)
   target_link_options(vmette_options INTERFACE -fsanitize=${VMETTE_SANITIZE})
