@@ -143,10 +143,10 @@ void write_rest(Writer& out, const Sandbox& sandbox) {
         out.text("path", artifact.path);
         out.size("max", artifact.max);
     }
-    if (sandbox.snapshot) {
+    if (sandbox.snapshot != Snapshot{}) {
         out.header("[snapshot]");
-        out.boolean("warm", sandbox.snapshot->warm);
-        if (!sandbox.snapshot->setup.empty()) out.list("setup", sandbox.snapshot->setup, toml_expanded);
+        if (sandbox.snapshot.warm) out.boolean("warm", *sandbox.snapshot.warm);
+        if (!sandbox.snapshot.setup.empty()) out.list("setup", sandbox.snapshot.setup, toml_expanded);
     }
     write_vm(out, sandbox.vm);
     if (!sandbox.labels.empty()) out.header("[labels]");
