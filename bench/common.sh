@@ -7,8 +7,8 @@ busybox="squashfs+file://$build/rootfs/busybox.squashfs"
 assets="$build/share/vmette/x86_64"
 distro="$build/share/vmette-distro/x86_64"
 
-# The medians of boot_ms and ready_ms over the last N runs in this state, added: QEMU's start to the command's.
-ready_ms() {
+# The median over the last N runs in this state of an expression of their phases (".boot_ms").
+median_ms() {
     "$vmette" history --json --limit "$1" |
-        jq '[.[] | .phases.boot_ms + .phases.ready_ms] | sort | .[length / 2 | floor]'
+        jq "[.[].phases | $2] | sort | .[length / 2 | floor]"
 }

@@ -25,7 +25,7 @@
 namespace vmette::wire {
 
 /// Raised with every change of a frame's meaning; a mismatch ends the run as vm-error.
-constexpr std::uint32_t kVersion = 1;
+constexpr std::uint32_t kVersion = 2;
 constexpr std::uint32_t kMagic = 0x74746d76;  // "vmtt"
 constexpr char kPortName[] = "vmette.ctl";
 constexpr std::size_t kHeaderSize = 8;
@@ -234,11 +234,13 @@ struct Setup {
     std::vector<Pair> secret_files;     ///< /run/secrets/<key>, mode 0400, of the command's user
     std::uint64_t memory_reserve = 0;   ///< bytes kept back from the command's cgroup
     std::uint32_t pids = 0;             ///< pids.max of the command's cgroup; 0: no bound
+    /// The machine comes from a snapshot: its disks have the same sizes as before, and may hold other bytes.
+    bool restored = false;
     template <class C>
     void fields(C& c) {
         c(magic), c(version), c(run_id), c(hostname), c(unix_time_ns), c(entropy), c(root), c(root_tag), c(root_serial),
             c(upper), c(scratch_serial), c(switch_root), c(shares), c(disks), c(network), c(ca_certs), c(secret_files),
-            c(memory_reserve), c(pids);
+            c(memory_reserve), c(pids), c(restored);
     }
 };
 

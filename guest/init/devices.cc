@@ -24,4 +24,10 @@ Outcome<std::uint64_t> disk_size(const std::string& device) {
     return bytes;
 }
 
+Outcome<> forget_contents(const std::string& device) {
+    Fd fd(open(device.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd || ioctl(fd.get(), BLKFLSBUF, 0) != 0) return fail_errno("forget the contents of ", device);
+    return {};
+}
+
 }  // namespace vmette::guest

@@ -25,8 +25,9 @@ Outcome<> make_folder(const std::string& path) {
     return {};
 }
 
-Outcome<> mount_block_image(const std::string& serial) {
-    GUEST_TRY(std::string device, find_disk(serial));
+Outcome<> mount_block_image(const wire::Setup& setup) {
+    GUEST_TRY(std::string device, find_disk(setup.root_serial));
+    if (setup.restored) GUEST_CHECK(forget_contents(device));
     // Nearly every image is a squashfs: a look at it first would cost more than trying.
     if (mount(device.c_str(), kLower, "squashfs", MS_RDONLY, "") == 0) return {};
     GUEST_TRY(const char* filesystem, detect_filesystem_of(device));
@@ -40,7 +41,7 @@ Outcome<> mount_lower(const wire::Setup& setup) {
     GUEST_CHECK(make_folder(kLower));
     switch (static_cast<wire::RootKind>(setup.root)) {
         case wire::RootKind::block:
-            return mount_block_image(setup.root_serial);
+            return mount_block_image(setup);
         case wire::RootKind::virtiofs:
             if (mount(setup.root_tag.c_str(), kLower, "virtiofs", MS_RDONLY, "") == 0) return {};
             return fail_errno("mount the root folder by virtiofs");
@@ -71,6 +72,7 @@ Outcome<> mount_upper(const wire::Setup& setup) {
         return {};
     }
     GUEST_TRY(std::string device, find_disk(setup.scratch_serial));
+    if (setup.restored) GUEST_CHECK(forget_contents(device));
     // Nobody reads a scratch disk after the run: no barriers, no times, no care for half-written files, no checks of
     // its own tables, and no inode tables zeroed in the background (they lie in a hole of the host's file).
     if (mount(device.c_str(), kUpperFolder, "ext4", MS_NOATIME,

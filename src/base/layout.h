@@ -31,6 +31,8 @@ struct Layout {
     std::filesystem::path lock(std::string_view name) const;
     /// Formatted, empty scratch disks, copied per run.
     std::filesystem::path scratch_templates_dir() const { return cache / "scratch"; }
+    /// Booted guests that runs start from.
+    std::filesystem::path snapshots_dir() const { return cache / "snapshots"; }
     std::filesystem::path config_file() const { return config / "config.toml"; }
     std::filesystem::path certs_dir() const { return config / "certs"; }
 };

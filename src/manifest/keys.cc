@@ -181,10 +181,8 @@ constinit const std::array kArtifactKeys{
 constinit const std::array kSnapshotKeys{
     Key{.name = "warm",
         .kind = Kind::boolean,
-        .help = "start from a snapshot when one fits, make one when none does",
-        .example = "true",
-        .fallback = "false",
-        .later = true},
+        .help = "start from a snapshot when one fits, make one when none does; default: from the second such run on",
+        .example = "true"},
     Key{.name = "setup",
         .kind = Kind::text_list,
         .help = "commands run once, before the snapshot",

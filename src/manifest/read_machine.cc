@@ -52,19 +52,17 @@ void read_artifacts(const Value& list, Loading& loading, Sandbox& sandbox) {
     }
 }
 
-void read_snapshot(const Value& table, Sandbox& sandbox) {
-    Snapshot snapshot;
-    read(table, "warm", snapshot.warm);
+void read_snapshot(const Value& table, Snapshot& snapshot) {
+    if (const Value* warm = get(table, "warm")) snapshot.warm = warm->number != 0;
     if (const Value* setup = get(table, "setup"))
         for (const Value& command : setup->items) snapshot.setup.push_back(command.text);
-    sandbox.snapshot = std::move(snapshot);
 }
 
 void read_machine(const Value& root, Loading& loading, Sandbox& sandbox) {
     if (const Value* limits = get(root, "limits")) read_limits(*limits, sandbox.limits);
     if (const Value* vm = get(root, "vm")) read_vm(*vm, loading, sandbox.vm);
     if (const Value* artifacts = get(root, "artifacts")) read_artifacts(*artifacts, loading, sandbox);
-    if (const Value* snapshot = get(root, "snapshot")) read_snapshot(*snapshot, sandbox);
+    if (const Value* snapshot = get(root, "snapshot")) read_snapshot(*snapshot, sandbox.snapshot);
 }
 
 constexpr std::array<std::string_view, 4> kKeys{"limits", "vm", "snapshot", "artifacts"};

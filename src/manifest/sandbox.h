@@ -106,7 +106,7 @@ struct Artifact {
 };
 
 struct Snapshot {
-    bool warm = false;
+    std::optional<bool> warm;  ///< absent: from the second such run on
     std::vector<std::string> setup;
     bool operator==(const Snapshot&) const = default;
 };
@@ -154,7 +154,7 @@ struct Sandbox {
     std::vector<Secret> secrets;
     Limits limits;
     std::vector<Artifact> artifacts;
-    std::optional<Snapshot> snapshot;
+    Snapshot snapshot;
     Vm vm;
     std::map<std::string, std::string> labels;
     std::string metadata;  ///< the [metadata] table as TOML text, stored and never read; may be empty

@@ -165,11 +165,11 @@ void write_rest(Writer& out, const Sandbox& sandbox) {
         out.text("path", artifact.path);
         out.size("max", artifact.max);
     }
-    if (sandbox.snapshot) {
+    if (sandbox.snapshot != Snapshot{}) {
         out.table("snapshot");
-        out.boolean("warm", sandbox.snapshot->warm);
-        if (!sandbox.snapshot->setup.empty())
-            out.list("setup", sandbox.snapshot->setup,
+        if (sandbox.snapshot.warm) out.boolean("warm", *sandbox.snapshot.warm);
+        if (!sandbox.snapshot.setup.empty())
+            out.list("setup", sandbox.snapshot.setup,
                      [&](const std::string& command) { return out.expanded(command); });
     }
     write_vm(out, sandbox.vm);

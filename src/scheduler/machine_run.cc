@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "vm/snapshots.h"
 
 namespace vmette::scheduler {
 namespace {
@@ -47,6 +48,7 @@ MachineRun::MachineRun(const Surroundings& around, store::RunRecord& record, con
       command_(command),
       phase_began_(begin),
       ledger_(around.host.store, record.id),
+      session_host_{around.host.layout, around.host.clock, ledger_},
       stdout_log_(around.sandbox.limits.output),
       stderr_log_(around.sandbox.limits.output),
       console_log_(kConsoleLimit),
@@ -70,17 +72,46 @@ Ending MachineRun::run() {
         return ending_;
     };
     if (auto opened = open_logs(); !opened) return fail_with("setup-error", opened.error());
-    vm::SessionHost session_host{around_.host.layout, around_.host.clock, ledger_};
-    auto session = vm::Session::start(io_, session_host, spec_, *this);
+    prepare_snapshot();
+    auto started = start_session();
     mark(record_.phases.prepare_ms);
-    if (!session) return fail_with("vm-error", session.error());
-    session_ = std::move(*session);
+    if (!started) return fail_with("vm-error", started.error());
     around_.observer.on_phase("boot");
     arm(phase_timer_, around_.sandbox.limits.boot_timeout, Event::boot_timeout);
     watch_signals();
     io_.run();
     teardown();
     return ending_;
+}
+
+void MachineRun::prepare_snapshot() {
+    const auto& wish = around_.sandbox.snapshot.warm;
+    spec_.warm = wish.value_or(true);
+    vm::Snapshots snapshots(around_.host.layout);
+    if (!spec_.warm || !snapshots.place(spec_) || snapshots.open(spec_)) return;
+    if (!snapshots.worth_making(spec_) && !wish) return;
+    int stop = around_.signals != nullptr ? around_.signals->fd() : -1;
+    auto made = snapshots.make(session_host_, spec_, around_.sandbox.limits.boot_timeout, stop);
+    if (!made) log(LogLevel::info, "the machine boots: {}", made.error().text());
+}
+
+Result<> MachineRun::start_session() {
+    VMETTE_TRY(session_, vm::Session::start(io_, session_host_, spec_, *this));
+    record_.warm = session_->warm();
+    return {};
+}
+
+void MachineRun::boot_instead() {
+    if (state_ == State::over) return;
+    session_.reset();
+    state_ = State::booting;
+    spec_.warm = false;
+    if (auto started = start_session(); !started) {
+        ending_.host_failure = started.error();
+        ending_.host_failure_reason = "vm-error";
+        state_ = State::over;
+        end();
+    }
 }
 
 Result<> MachineRun::open_logs() {
@@ -232,7 +263,10 @@ void MachineRun::send_window_size() {
         session_->resize(size.ws_col, size.ws_row);
 }
 
-void MachineRun::on_hello() { feed(Event::hello); }
+void MachineRun::on_hello() {
+    if (spec_.warm && !session_->warm()) vm::Snapshots(around_.host.layout).note_boot(spec_);
+    feed(Event::hello);
+}
 
 void MachineRun::on_ready(const std::vector<std::string>& warnings) {
     for (const auto& warning : warnings) around_.observer.on_warning(warning);
@@ -288,6 +322,11 @@ void MachineRun::on_stdin_room() {
 }
 
 void MachineRun::on_death(const vm::Death& death) {
+    if (session_->warm() && (state_ == State::booting || state_ == State::setting_up)) {
+        log(LogLevel::info, "run {}: the start from a snapshot failed ({}), the machine boots", record_.id,
+            death.message);
+        return asio::post(io_, [this] { boot_instead(); });
+    }
     if (state_ == State::collecting) note(death.message);
     ending_.death = death;
     feed(Event::death);
@@ -300,7 +339,8 @@ void MachineRun::end() {
     idle_timer_.cancel();
     if (stdin_) stdin_->stop();
     around_.observer.on_phase("teardown");
-    for (const auto& problem : session_->pull()) note(problem);
+    if (session_)
+        for (const auto& problem : session_->pull()) note(problem);
     session_.reset();
     flush_output();
 }

@@ -63,6 +63,11 @@ private:
     void on_stdin_room() override;
     void on_death(const vm::Death& death) override;
 
+    /// Makes the snapshot that this machine could start from, where that pays.
+    void prepare_snapshot();
+    Result<> start_session();
+    /// A snapshot that does not get the guest ready costs time, not the run: nothing of the command has happened yet.
+    void boot_instead();
     Result<> open_logs();
     void feed(Event event);
     void act(Action action);
@@ -83,13 +88,14 @@ private:
 
     Surroundings around_;
     store::RunRecord& record_;
-    const vm::VmSpec& spec_;
+    vm::VmSpec spec_;
     const vm::GuestSetup& setup_;
     vm::GuestCommand command_;
     MonotonicTime phase_began_;
 
     asio::io_context io_{1};
     Ledger ledger_;
+    vm::SessionHost session_host_;
     std::unique_ptr<vm::Session> session_;
     State state_ = State::booting;
     Ending ending_;

@@ -40,6 +40,8 @@ public:
     /// No event comes after this.
     void close();
 
+    /// The guest was greeted before its machine was frozen: it waits for its set-up.
+    void restored() { protocol_.restored(); }
     /// These fail with `bad_input`, and send nothing, when the message is larger than the wire takes.
     Result<> setup(const wire::Setup& setup);
     Result<> exec(const wire::Exec& exec);

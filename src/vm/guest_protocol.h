@@ -53,6 +53,8 @@ public:
     /// No event comes after this, though feed() is still running.
     void stop() { stopped_ = true; }
 
+    /// The guest said hello before it was frozen.
+    void restored() { phase_ = Phase::greeted; }
     void sent_setup() { phase_ = Phase::setting_up; }
     void sent_exec() { phase_ = Phase::launching; }
     void sent_finish() { finishing_ = true; }

@@ -56,9 +56,7 @@ std::string fresh_entropy() {
     return bytes;
 }
 
-std::uint64_t memory_reserve(std::uint64_t memory_bytes) {
-    return std::clamp(memory_bytes / 32, 8 * kMiB, 256 * kMiB);
-}
+std::uint64_t memory_reserve(std::uint64_t memory_bytes) { return std::clamp(memory_bytes / 32, 8 * kMiB, 256 * kMiB); }
 
 wire::Setup compose_setup(const VmSpec& spec, const GuestSetup& setup, const SetupFacts& facts) {
     wire::Setup out;
@@ -87,6 +85,7 @@ wire::Setup compose_setup(const VmSpec& spec, const GuestSetup& setup, const Set
     out.secret_files = pairs(setup.secret_files);
     out.memory_reserve = memory_reserve(spec.memory_bytes);
     out.pids = setup.pids;
+    out.restored = facts.restored;
     return out;
 }
 

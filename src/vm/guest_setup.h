@@ -18,6 +18,7 @@ struct SetupFacts {
     std::string entropy;
     ShareTransport transport{};        ///< of all shares
     const NetSettings* net = nullptr;  ///< borrowed; null: no network
+    bool restored = false;             ///< the guest comes from a snapshot
 };
 
 /// Bytes of fresh randomness for the guest's pool: twice what its generator's key takes.

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "vm/guarded.h"
 #include "vm/guest_setup.h"
+#include "vm/snapshots.h"
 
 namespace vmette::vm {
 namespace {
@@ -18,6 +19,8 @@ constexpr Duration kLateTimer{500};
 /// When a helper dies or the channel closes, QEMU's own death is often the cause: its end is seen a moment later.
 constexpr Duration kHelperPatience{100};
 constexpr Duration kChannelPatience{500};
+/// From QEMU's start to the resumed guest it takes some 25 ms on an idle host.
+constexpr std::chrono::seconds kResumeLimit{5};
 /// Of a guest that warns without end.
 constexpr std::size_t kMaxWarnings = 64;
 
@@ -100,7 +103,27 @@ Result<> LiveSession::start() {
     channel_.start(self);
     console_.start(self);
     qmp_.start(self);
+    if (warm()) resume();
     return {};
+}
+
+void LiveSession::resume() {
+    qmp_.execute(R"({"execute":"migrate-set-capabilities","arguments":{"capabilities":[)"
+                 R"({"capability":"x-ignore-shared","state":true}]}})");
+    qmp_.execute(fmt::format(R"({{"execute":"migrate-incoming","arguments":{{"uri":"fd:{}"}}}})", parts_.snapshot_fd));
+    patience_.expires_after(kResumeLimit);
+    patience_.async_wait(guarded(weak_from_this(), [this](asio::error_code stopped) {
+        if (!stopped) die({DeathKind::qemu_exited, "QEMU did not resume the snapshot"});
+    }));
+}
+
+void LiveSession::resumed() {
+    if (!warm() || channel_.phase() != Phase::awaiting_hello) return;
+    patience_.cancel();
+    channel_.restored();
+    heard_at_ = host_.clock.monotonic();
+    watch_silence();
+    observer_.on_hello();
 }
 
 /// Calls the handler once, when `fd` becomes readable. The descriptor is watched through a copy, since Asio closes its.
@@ -129,6 +152,7 @@ void LiveSession::send_setup() {
     facts.now = host_.clock.now();
     facts.entropy = fresh_entropy();
     if (!parts_.shares.empty()) facts.transport = parts_.shares.front().transport;
+    facts.restored = warm();
     facts.net = parts_.net ? &parts_.net->settings() : nullptr;
     auto sent = channel_.setup(compose_setup(spec_, *setup_, facts));
     setup_.reset();
@@ -183,6 +207,8 @@ void LiveSession::stop_listening() {
 
 void LiveSession::die(const Death& death) {
     if (over_) return;
+    // What does not get a guest ready is not kept for the next.
+    if (warm() && channel_.phase() < Phase::ready) distrust_snapshot(parts_.snapshot);
     stop_listening();
     observer_.on_death(death);
 }
@@ -236,6 +262,13 @@ void LiveSession::on_qmp(const QmpEvent& event) {
         case QmpEventKind::block_io_error:
             // The guest sees the error too, and may cause it as often as it likes: once is enough here.
             if (!std::exchange(io_error_told_, true)) log(LogLevel::warn, "the host failed disk {}", event.detail);
+            break;
+        case QmpEventKind::resume:
+            return resumed();
+        case QmpEventKind::refused:
+            log(LogLevel::warn, "QEMU refused a command: {}", event.detail);
+            break;
+        case QmpEventKind::migration:
             break;
         case QmpEventKind::stop:
             log(LogLevel::debug, "QEMU stopped the guest");

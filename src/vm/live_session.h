@@ -33,6 +33,7 @@ public:
     std::vector<RefusedTarget> refused_traffic();
     std::vector<std::string> pull();
     bool over() const { return over_; }
+    bool warm() const { return !parts_.snapshot.empty(); }
     Channel& channel() { return channel_; }
 
 private:
@@ -52,6 +53,9 @@ private:
     using Watch = asio::posix::stream_descriptor;
     template <class Handler>
     Result<> watch(int fd, Handler handler);
+    /// Has QEMU load the snapshot, and gives it a limited time for that.
+    void resume();
+    void resumed();
     void on_qmp(const QmpEvent& event);
     void qemu_ended();
     void helper_ended(std::string message);

@@ -14,9 +14,6 @@
 namespace vmette::vm {
 namespace {
 
-/// Locally administered; one per namespace is enough, since guests share no link.
-constexpr char kGuestMac[] = "52:54:00:76:6d:01";
-
 /// A pipe that already holds the rules, ready to be nft's input.
 Result<Fd> rules_pipe(const std::string& rules) {
     constexpr std::size_t kPipeHolds = 60 * kKiB;

@@ -22,6 +22,9 @@ struct NetSettings {
     bool operator==(const NetSettings&) const = default;
 };
 
+/// Locally administered; one is enough for all guests, since no two share a link.
+constexpr char kGuestMac[] = "52:54:00:76:6d:01";
+
 /// One destination that the rules refused to the guest.
 struct DeniedTarget {
     std::string host;      ///< IPv4, dotted

@@ -10,6 +10,7 @@
 #include "vm/accel.h"
 #include "vm/discard.h"
 #include "vm/scratch.h"
+#include "vm/snapshots.h"
 
 namespace vmette::vm {
 namespace {
@@ -44,20 +45,30 @@ void reap(Process& process, std::string_view what, std::vector<std::string>& fai
 
 }  // namespace
 
-Result<Parts> Parts::make(const SessionHost& host, const VmSpec& spec) {
+Result<QemuPlan> Parts::plan(const VmSpec& spec) {
     VMETTE_CHECK_OK(check_device_budget(spec));
     QemuPlan plan{.program = {}, .spec = spec, .machine = choose_machine(spec), .devices = {}};
     VMETTE_TRY(plan.program, find_qemu());
     VMETTE_CHECK_OK(check_boot_file(spec.kernel, "kernel"));
     VMETTE_CHECK_OK(check_boot_file(spec.initramfs, "initramfs"));
-    for (auto& device : device_list(spec)) plan.devices.push_back({.device = std::move(device), .mac = {}});
+    for (auto& device : device_list(spec)) plan.devices.push_back({.device = std::move(device), .mac = kGuestMac});
+    return plan;
+}
 
+Result<Parts> Parts::make(const SessionHost& host, const VmSpec& spec) {
+    VMETTE_TRY(QemuPlan plan, Parts::plan(spec));
     Parts parts;
     parts.resources_ = &host.resources;
     // The helpers first: they come up while QEMU starts.
     VMETTE_CHECK_OK(parts.start_network(spec, plan));
     VMETTE_CHECK_OK(parts.serve_shares(spec, plan));
     VMETTE_CHECK_OK(parts.open_disks(host, spec, plan));
+    auto found = spec.warm ? Snapshots(host.layout).open(spec) : std::nullopt;
+    if (found) {
+        plan.memory = MemorySource::snapshot;
+        plan.memory_fd = parts.snapshot_fd = parts.inherit(found->file.get());
+        parts.snapshot = found->path;
+    }
     VMETTE_CHECK_OK(parts.start_qemu(std::move(plan)));
     if (parts.net) parts.record(parts.net->process(), "slirp4netns");
     for (const auto& share : parts.shares)
@@ -65,13 +76,29 @@ Result<Parts> Parts::make(const SessionHost& host, const VmSpec& spec) {
     return parts;
 }
 
+Result<Parts> Parts::make(const SessionHost& host, const VmSpec& spec, const Fd& memory) {
+    VMETTE_TRY(QemuPlan plan, Parts::plan(spec));
+    Parts parts;
+    parts.resources_ = &host.resources;
+    VMETTE_CHECK_OK(parts.open_disks(host, spec, plan));
+    plan.memory = MemorySource::kept;
+    plan.memory_fd = parts.inherit(memory.get());
+    VMETTE_CHECK_OK(parts.start_qemu(std::move(plan)));
+    return parts;
+}
+
+/// The number that a descriptor of ours has in QEMU's process.
+int Parts::inherit(int fd) {
+    int number = kFirstInherited + static_cast<int>(inherited_.size());
+    inherited_.emplace_back(fd, number);
+    return number;
+}
+
 Result<> Parts::start_network(const VmSpec& spec, QemuPlan& plan) {
     if (spec.net == NetMode::none) return {};
     VMETTE_TRY(net, NetNamespace::start());
     QemuDevice* device = find_device(plan, DeviceKind::net, {});
-    device->fd = kFirstInherited + static_cast<int>(inherited_.size());
-    device->mac = net->settings().mac;
-    inherited_.emplace_back(net->tap_fd(), device->fd);
+    device->fd = inherit(net->tap_fd());
     return {};
 }
 
@@ -85,13 +112,12 @@ Result<> Parts::serve_shares(const VmSpec& spec, QemuPlan& plan) {
         const auto& folder = listed == spec.shares.end() ? spec.root.path : listed->host;
         ServedShare share{.tag = tag, .transport = *transport, .server = {}, .folder = {}};
         device.transport = *transport;
-        device.fd = kFirstInherited + static_cast<int>(inherited_.size());
         if (*transport == ShareTransport::virtiofs) {
             VMETTE_TRY(share.server, ShareServer::start(folder, device.device.read_only));
-            inherited_.emplace_back(share.server->socket(), device.fd);
+            device.fd = inherit(share.server->socket());
         } else {
             VMETTE_TRY(share.folder, open_shared_folder(folder));
-            inherited_.emplace_back(share.folder.get(), device.fd);
+            device.fd = inherit(share.folder.get());
         }
         shares.push_back(std::move(share));
     }
@@ -99,24 +125,20 @@ Result<> Parts::serve_shares(const VmSpec& spec, QemuPlan& plan) {
 }
 
 Result<> Parts::open_disks(const SessionHost& host, const VmSpec& spec, QemuPlan& plan) {
-    auto inherit = [&](QemuDevice& device, const Fd& fd) {
-        device.fd = kFirstInherited + static_cast<int>(inherited_.size());
-        inherited_.emplace_back(fd.get(), device.fd);
-    };
     if (QemuDevice* root = find_device(plan, DeviceKind::block, kRootSerial)) {
         VMETTE_TRY(Fd image, open_file(spec.root.path, O_RDONLY));
-        inherit(*root, disks_.emplace_back(std::move(image)));
+        root->fd = inherit(disks_.emplace_back(std::move(image)).get());
     }
     for (std::size_t i = 0; i < spec.disks.size(); ++i) {
         VMETTE_TRY(OpenDisk disk, open_disk(spec.disks[i].path, spec.disks[i].read_only));
         QemuDevice* device = find_device(plan, DeviceKind::block, disk_serial(i));
         device->format = disk.format;
-        inherit(*device, disks_.emplace_back(std::move(disk.fd)));
+        device->fd = inherit(disks_.emplace_back(std::move(disk.fd)).get());
     }
     if (QemuDevice* device = find_device(plan, DeviceKind::block, kScratchSerial)) {
         VMETTE_TRY(scratch_, make_scratch(host.layout, spec.scratch_bytes));
         device->discard_contents = true;
-        inherit(*device, scratch_);
+        device->fd = inherit(scratch_.get());
     }
     return {};
 }
@@ -126,8 +148,7 @@ Result<> Parts::start_qemu(QemuPlan plan) {
     auto connect = [&](Fd& ours, int& number) -> Result<> {
         VMETTE_TRY(auto ends, make_socketpair());
         ours = std::move(ends[0]);
-        number = kFirstInherited + static_cast<int>(inherited_.size());
-        inherited_.emplace_back(ends[1].get(), number);
+        number = inherit(ends[1].get());
         far_ends.push_back(std::move(ends[1]));
         return {};
     };

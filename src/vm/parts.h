@@ -33,8 +33,11 @@ struct Connections {
 /// Move-only. Dropping it kills all of it; release() does so in order and says what failed.
 class Parts {
 public:
-    /// Opens disks and image, makes scratch, shares and network, and starts QEMU. Errors: as of Session::start.
+    /// Opens disks and image, makes scratch, shares and network, and starts QEMU; from a snapshot when the spec allows
+    /// it and there is one. Errors: as of Session::start.
     static Result<Parts> make(const SessionHost& host, const VmSpec& spec);
+    /// The same, booting and without a link, with the guest's memory in this file: for a snapshot to be.
+    static Result<Parts> make(const SessionHost& host, const VmSpec& spec, const Fd& memory);
     Parts(Parts&&) noexcept = default;
     Parts& operator=(Parts&&) noexcept = delete;
     ~Parts() { release(); }
@@ -44,6 +47,8 @@ public:
     Connections connections;
     std::vector<ServedShare> shares;
     std::optional<NetNamespace> net;
+    std::filesystem::path snapshot;  ///< that QEMU starts from; empty: it boots
+    int snapshot_fd = -1;            ///< its number in QEMU's process
 
     /// Kills and reaps every process, strikes them out of the resource log, frees the rest. Each step is taken whatever
     /// became of the others; returns what failed. A second call does nothing.
@@ -51,10 +56,12 @@ public:
 
 private:
     Parts() = default;
+    static Result<QemuPlan> plan(const VmSpec& spec);
     Result<> open_disks(const SessionHost& host, const VmSpec& spec, QemuPlan& plan);
     Result<> serve_shares(const VmSpec& spec, QemuPlan& plan);
     Result<> start_network(const VmSpec& spec, QemuPlan& plan);
     Result<> start_qemu(QemuPlan plan);
+    int inherit(int fd);
     void record(const Process& process, std::string_view what);
 
     /// Every descriptor that QEMU inherits, with its number there.

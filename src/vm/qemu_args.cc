@@ -18,6 +18,17 @@ bool needs_shared_memory(const QemuPlan& plan) {
     });
 }
 
+bool has_memory_backend(const QemuPlan& plan) {
+    return needs_shared_memory(plan) || plan.memory != MemorySource::fresh;
+}
+
+std::string memory_backend(const QemuPlan& plan, std::uint64_t memory_mib) {
+    std::string rest = fmt::format("id=mem,size={}M,merge=off,dump=off", memory_mib);
+    if (plan.memory == MemorySource::fresh) return "memory-backend-memfd,share=on," + rest;
+    return fmt::format("memory-backend-file,mem-path=/proc/self/fd/{},share={},{}", plan.memory_fd,
+                       plan.memory == MemorySource::kept ? "on" : "off", rest);
+}
+
 std::string machine_option(const QemuPlan& plan) {
     std::string out = fmt::format("microvm,x-option-roms=off,rtc=on,acpi={}", plan.machine.acpi ? "on" : "off");
     // Emulated timer interrupts are the slowest of all; a kernel that knows its clocks needs neither chip. Under KVM
@@ -26,17 +37,13 @@ std::string machine_option(const QemuPlan& plan) {
     if (plan.spec.accel == Accel::tcg && knows_clocks) out += ",pit=off,pic=off";
     // Merging equal pages across guests is a side channel; guest memory has no place in a core dump.
     out += ",mem-merge=off,dump-guest-core=off";
-    if (needs_shared_memory(plan)) out += ",memory-backend=mem";
+    if (has_memory_backend(plan)) out += ",memory-backend=mem";
     return out;
 }
 
 void add_machine(const QemuPlan& plan, std::vector<std::string>& out) {
     std::uint64_t memory_mib = (plan.spec.memory_bytes + kMiB - 1) / kMiB;
-    if (needs_shared_memory(plan)) {
-        out.insert(
-            out.end(),
-            {"-object", fmt::format("memory-backend-memfd,id=mem,size={}M,share=on,merge=off,dump=off", memory_mib)});
-    }
+    if (has_memory_backend(plan)) out.insert(out.end(), {"-object", memory_backend(plan, memory_mib)});
     bool tcg = plan.spec.accel == Accel::tcg;
     out.insert(out.end(), {"-machine", machine_option(plan), "-accel", tcg ? "tcg" : "kvm", "-cpu",
                            tcg ? "max" : "host", "-smp", std::to_string(plan.spec.vcpus), "-m",
@@ -115,8 +122,9 @@ void add_device(const QemuPlan& plan, const QemuDevice& d, std::vector<std::stri
         case DeviceKind::share:
             return add_share(d, out);
         case DeviceKind::net:
-            out.insert(out.end(), {"-netdev", fmt::format("tap,id=net0,fd={}", d.fd), "-device",
-                                   fmt::format("virtio-net-device,{},netdev=net0,mac={}", bus, d.mac)});
+            out.insert(out.end(),
+                       {"-netdev", d.fd < 0 ? "hubport,id=net0,hubid=0" : fmt::format("tap,id=net0,fd={}", d.fd),
+                        "-device", fmt::format("virtio-net-device,{},netdev=net0,mac={}", bus, d.mac)});
             return;
         case DeviceKind::rng:
             out.insert(out.end(), {"-object", "rng-builtin,id=rng0", "-device",
@@ -153,8 +161,11 @@ std::vector<std::string> qemu_arguments(const QemuPlan& plan) {
     std::vector<std::string> out{plan.program.string()};
     add_machine(plan, out);
     add_jail(plan, out);
-    out.insert(out.end(), {"-kernel", plan.spec.kernel.string(), "-initrd", plan.spec.initramfs.string(), "-append",
-                           kernel_command_line(plan.spec)});
+    if (plan.memory == MemorySource::snapshot)
+        out.insert(out.end(), {"-incoming", "defer"});
+    else
+        out.insert(out.end(), {"-kernel", plan.spec.kernel.string(), "-initrd", plan.spec.initramfs.string(), "-append",
+                               kernel_command_line(plan.spec)});
     out.insert(out.end(),
                {"-chardev", fmt::format("socket,id=qmp,fd={}", plan.qmp_fd), "-mon", "chardev=qmp,mode=control",
                 "-chardev", fmt::format("socket,id=console,fd={}", plan.console_fd), "-serial", "chardev:console"});

@@ -19,7 +19,14 @@ struct QemuDevice {
     DiskFormat format = DiskFormat::raw;  ///< block
     bool discard_contents = false;        ///< block: nothing in it outlives the run, so flushes need not reach the host
     ShareTransport transport{};           ///< share
-    std::string mac;                      ///< net; its fd is the tap's
+    std::string mac;                      ///< net; its fd is the tap's, or -1: no link
+};
+
+/// Where the guest's memory comes from.
+enum class MemorySource {
+    fresh,
+    kept,     ///< fresh, in a file that a snapshot is made of
+    snapshot  ///< that file's, written to by copies of its pages alone; the machine waits for its state, by QMP
 };
 
 struct QemuPlan {
@@ -27,7 +34,9 @@ struct QemuPlan {
     VmSpec spec;
     Machine machine;
     std::vector<QemuDevice> devices;  ///< in the order of device_list()
-    int qmp_fd = -1;                  ///< stream sockets, one end each
+    MemorySource memory = MemorySource::fresh;
+    int memory_fd = -1;  ///< of a kept memory or a snapshot
+    int qmp_fd = -1;     ///< stream sockets, one end each
     int channel_fd = -1;
     int console_fd = -1;
 };

@@ -1,5 +1,10 @@
 #include "vm/qmp.h"
 
+#include <sys/socket.h>
+
+#include <array>
+#include <cstring>
+
 #include <asio/buffer.hpp>
 #include <nlohmann/json.hpp>
 
@@ -31,6 +36,10 @@ Result<std::optional<QmpEvent>> parse_qmp_line(std::string_view line) {
     json data = message.contains("data") && message["data"].is_object() ? message["data"] : json::object();
     if (name == "SHUTDOWN") return QmpEvent{QmpEventKind::shutdown, text_at(data, "reason")};
     if (name == "STOP") return QmpEvent{QmpEventKind::stop, {}};
+    if (name == "RESUME") return QmpEvent{QmpEventKind::resume, {}};
+    if (name == "MIGRATION") return QmpEvent{QmpEventKind::migration, text_at(data, "status")};
+    if (message.contains("error") && message["error"].is_object())
+        return QmpEvent{QmpEventKind::refused, text_at(message["error"], "desc")};
     if (name == "GUEST_PANICKED") return QmpEvent{QmpEventKind::guest_panicked, {}};
     if (name == "BLOCK_IO_ERROR")
         return QmpEvent{QmpEventKind::block_io_error, text_at(data, "node-name") + ": " + text_at(data, "reason")};
@@ -45,11 +54,35 @@ Qmp::Qmp(asio::io_context& io, Fd socket, std::function<void(const QmpEvent&)> o
 
 void Qmp::start(std::weak_ptr<void> owner) {
     owner_ = std::move(owner);
-    // QEMU reads this when it is ready for it; a new socket's buffer holds it until then, so no write can be short.
-    asio::error_code failed;
-    socket_.write_some(asio::buffer(std::string_view("{\"execute\":\"qmp_capabilities\"}\n")), failed);
-    if (failed) log(LogLevel::debug, "cannot write to QEMU's monitor: {}", failed.message());
+    execute(R"({"execute":"qmp_capabilities"})");
     read();
+}
+
+void Qmp::execute(std::string_view command) {
+    // QEMU reads this when it is ready for it; the socket's buffer holds our few commands until then, so no write can
+    // be short.
+    asio::error_code failed;
+    socket_.write_some(asio::buffer(std::string(command) + "\n"), failed);
+    if (failed) log(LogLevel::debug, "cannot write to QEMU's monitor: {}", failed.message());
+}
+
+Result<> Qmp::hand_over(int fd, std::string_view name) {
+    std::string command = fmt::format(R"({{"execute":"getfd","arguments":{{"fdname":"{}"}}}})", name) + "\n";
+    iovec text{command.data(), command.size()};
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+    msghdr message{};
+    message.msg_iov = &text;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
+    if (::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL) != static_cast<ssize_t>(command.size()))
+        return fail_errno("give QEMU a descriptor");
+    return {};
 }
 
 void Qmp::close() {

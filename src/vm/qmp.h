@@ -16,13 +16,14 @@
 
 namespace vmette::vm {
 
-enum class QmpEventKind { shutdown, stop, guest_panicked, block_io_error };
+enum class QmpEventKind { shutdown, stop, resume, guest_panicked, block_io_error, migration, refused };
 
 /// An event that means something to a session.
 struct QmpEvent {
     QmpEventKind kind{};
     /// shutdown: QEMU's reason ("guest-reset", "guest-shutdown", "host-signal", …); block_io_error: the node's name and
-    /// what failed ("scratch: No space left on device").
+    /// what failed ("scratch: No space left on device"); migration: its status ("completed", "failed", …); refused: why
+    /// a command was.
     std::string detail;
     bool operator==(const QmpEvent&) const = default;
 };
@@ -37,6 +38,10 @@ class Qmp {
 public:
     Qmp(asio::io_context& io, Fd socket, std::function<void(const QmpEvent&)> on_event);
     void start(std::weak_ptr<void> owner);
+    /// Sends a command: one JSON object. Its success is not told, its failure is the event `refused`.
+    void execute(std::string_view command);
+    /// Gives QEMU a copy of a descriptor, under a name of letters.
+    Result<> hand_over(int fd, std::string_view name);
     /// Takes what has arrived already, without waiting.
     void drain();
     void close();

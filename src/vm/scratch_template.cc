@@ -4,15 +4,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <system_error>
 
-#include "base/layout.h"
 #include "base/process.h"
 #include "base/text.h"
+#include "vm/kept_files.h"
 
 namespace vmette::vm {
 namespace {
@@ -40,41 +38,15 @@ bool is_whole(int fd, std::uint64_t bytes) {
            super.blocks == bytes / kBlockBytes;
 }
 
-/// Removes the least recently used templates but for the newest few. Best effort: another process may do the same.
-void prune(const std::filesystem::path& folder) {
-    namespace fs = std::filesystem;
-    std::vector<std::pair<fs::file_time_type, fs::path>> found;
-    std::error_code failed;
-    for (fs::directory_iterator entry(folder, failed), end; !failed && entry != end; entry.increment(failed)) {
-        auto time = entry->last_write_time(failed);
-        if (!failed && entry->path().extension() == ".ext4") found.emplace_back(time, entry->path());
-        failed.clear();
-    }
-    std::ranges::sort(found, std::greater<>());
-    for (std::size_t i = kMaxScratchTemplates; i < found.size(); ++i) fs::remove(found[i].second, failed);
-}
-
 Result<Fd> make_template(const std::filesystem::path& folder, const std::filesystem::path& path, std::uint64_t bytes) {
-    VMETTE_CHECK_OK(make_private_dir(folder));
-    Fd staged(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
-    if (!staged && (errno == EOPNOTSUPP || errno == EISDIR))
-        return fail(ErrorCode::unsupported, "the filesystem of {} has no O_TMPFILE", folder.string());
-    if (!staged) return fail_errno("make a file in " + folder.string());
+    VMETTE_TRY(Fd staged, stage_file(folder));
     if (::ftruncate(staged.get(), static_cast<off_t>(bytes)) != 0)
         return fail_errno(fmt::format("make a file of {} in {}", human_size(bytes), folder.string()));
     VMETTE_CHECK_OK(format_scratch(staged.get()));
     // The name must not outlive the contents in a crash of the host: a template is checked by its first block alone.
     if (::fsync(staged.get()) != 0) return fail_errno("sync " + path.string());
-    std::string nameless = fmt::format("/proc/self/fd/{}", staged.get());
-    // What stands there now is broken, or another process was faster: then its template is as good as ours.
-    for (int attempt = 0; attempt < 2; ++attempt) {
-        if (::linkat(AT_FDCWD, nameless.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) == 0) break;
-        if (errno != EEXIST) return fail_errno("name " + path.string());
-        auto theirs = open_file(path, O_RDONLY | O_NOFOLLOW);
-        if (theirs && is_whole(theirs->get(), bytes)) break;
-        ::unlink(path.c_str());
-    }
-    prune(folder);
+    VMETTE_CHECK_OK(name_file(staged, path, [bytes](int theirs) { return is_whole(theirs, bytes); }));
+    prune_files(folder, ".ext4", kMaxScratchTemplates);
     return staged;
 }
 
@@ -113,7 +85,7 @@ Result<Fd> open_scratch_template(const std::filesystem::path& folder, std::uint6
     auto path = folder / fmt::format("v1-{}.ext4", bytes);
     auto found = open_file(path, O_RDONLY | O_NOFOLLOW);
     if (found && is_whole(found->get(), bytes)) {
-        (void)::futimens(found->get(), nullptr);  // used now, as prune() sees it
+        touch_file(*found);
         return found;
     }
     return make_template(folder, path, bytes);

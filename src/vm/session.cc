@@ -13,6 +13,7 @@ public:
     explicit SessionHandle(std::shared_ptr<LiveSession> live) : live_(std::move(live)) {}
     ~SessionHandle() override { live_->pull(); }
 
+    bool warm() const override { return live_->warm(); }
     void setup(const GuestSetup& setup) override { live_->setup(setup); }
     void exec(const GuestCommand& command) override { live_->exec(command); }
     std::size_t stdin_room() const override { return live_->over() ? 0 : live_->channel().stdin_room(); }

@@ -121,6 +121,8 @@ public:
                                                   SessionObserver& observer);
     virtual ~Session() = default;
 
+    /// The guest was started from a snapshot.
+    virtual bool warm() const = 0;
     /// After on_hello: answered by on_ready or on_guest_failure.
     virtual void setup(const GuestSetup& setup) = 0;
     /// After on_ready: answered by on_started or on_guest_failure, later on_exited.

@@ -73,6 +73,8 @@ struct VmSpec {
     /// What choose_share_transport() found, when the caller remembers it; else each session with shares asks anew.
     std::optional<ShareTransport> share_transport;
     NetMode net = NetMode::none;
+    /// Start from a snapshot of a booted guest where there is one (snapshots.h); the machine is the same.
+    bool warm = false;
     bool operator==(const VmSpec&) const = default;
 };
 

@@ -108,6 +108,21 @@ TEST_F(CrashTest, InPrepare) {
     }
 }
 
+TEST_F(CrashTest, WhileASnapshotIsMade) {
+    VmetteHome fresh(Cache::own);
+    ASSERT_EQ(fresh.vmette(fresh.up("", {"true"})).code, 0);
+    for (int time = 0; time < kTimes; ++time) {
+        SCOPED_TRACE(fmt::format("time {}", time));
+        auto process = fresh.start(fresh.up("[snapshot]\nwarm = true\n", {"sleep", "60"}, {"-v"}));
+        ASSERT_TRUE(process.until_err("phase prepare")) << process.err();
+        ::poll(nullptr, 0, time * 30);
+        ASSERT_TRUE(kill_and_check(process, fresh));
+        expect_lost(fresh);
+        for (const auto& [name, digest] : bytes_in(fresh.layout().cache))
+            EXPECT_THAT(name, Not(StartsWith("snapshots/"))) << "a snapshot that is not whole";
+    }
+}
+
 TEST_F(CrashTest, InBoot) { kill_after("phase boot", 30, home().up(all_helpers(), {"sleep", "60"}, {"-v"})); }
 
 TEST_F(CrashTest, InExec) {

@@ -1,6 +1,7 @@
 #include <csignal>
 
 #include "e2e/guest_fixture.h"
+#include "guest/protocol.h"
 #include "support/processes.h"
 
 namespace vmette::testing {
@@ -51,8 +52,9 @@ TEST_F(HostileGuestTest, HelloThatIsTooShortEndsTheRun) {
 
 TEST_F(HostileGuestTest, OtherVersionIsSaidLoudly) {
     expect_refused("version",
-                   "the guest speaks version 2 of the protocol and this vmette version 1: the initramfs belongs to "
-                   "another vmette",
+                   fmt::format("the guest speaks version {} of the protocol and this vmette version {}: the initramfs "
+                               "belongs to another vmette",
+                               wire::kVersion + 1, wire::kVersion),
                    false);
 }
 

@@ -48,7 +48,6 @@ TEST(KeysTest, DocumentedDefaultsAreTheRealOnes) {
     text += "rootfs.source = \"./rootfs\"\n";
     for (const Key& key : sandbox_root().children) {
         if (key.kind != Kind::table && key.kind != Kind::table_list) continue;
-        if (key.name == "snapshot") continue;  // being there is what it says
         if (key.name != "rootfs")
             text += key.kind == Kind::table ? fmt::format("[{}]\n", key.name) : fmt::format("[[{}]]\n", key.name);
         if (key.name == "shares") text += "host = \"a\"\n";
@@ -99,7 +98,7 @@ TEST(StarterTest, NamesOtherRootsAndNothingThatIsNotThereYet) {
     std::string starter = starter_manifest("x");
     for (const char* root : {"\"squashfs+file://", "\"tar+file://", "\"tar+https://", "#sha256="})
         EXPECT_NE(starter.find(root), std::string::npos) << root;
-    EXPECT_EQ(starter.find("snapshot"), std::string::npos);
+    EXPECT_EQ(starter.find("setup ="), std::string::npos);
     EXPECT_NE(starter.find("allowlist is not available yet"), std::string::npos);
 }
 

@@ -42,7 +42,7 @@ Sandbox full_sandbox() {
                 .pids = 100,
                 .grace = milliseconds(500)};
     s.artifacts = {{"/out/**/*.json", 3 * kMiB}};
-    s.snapshot = Snapshot{true, {"pip install -r /src/requirements.txt"}};
+    s.snapshot = Snapshot{.warm = true, .setup = {"pip install -r /src/requirements.txt"}};
     s.vm = {.accel = Accel::tcg,
             .kernel = "/proj/k",
             .initramfs = "/i",

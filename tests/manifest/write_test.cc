@@ -112,7 +112,8 @@ void Maker::fill_machine(Sandbox& s) {
                 .pids = static_cast<std::uint32_t>(number(1, 4194304)),
                 .grace = duration()};
     for (std::size_t i = number(0, 2); i > 0; --i) s.artifacts.push_back({path() + "/**", number(1, 1000) * kKiB});
-    if (coin()) s.snapshot = Snapshot{coin(), coin() ? std::vector{text(1)} : std::vector<std::string>{}};
+    if (coin())
+        s.snapshot = Snapshot{.warm = coin(), .setup = coin() ? std::vector{text(1)} : std::vector<std::string>{}};
     s.vm.accel = static_cast<Accel>(number(0, 3));
     if (coin()) s.vm.kernel = path();
     if (coin()) s.vm.initramfs = path();

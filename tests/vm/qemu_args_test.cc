@@ -6,7 +6,10 @@
 namespace vmette::vm {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAreArray;
+using ::testing::HasSubstr;
+using ::testing::Not;
 
 using Arguments = std::vector<std::string>;
 
@@ -128,7 +131,7 @@ TEST(QemuArgumentsTest, EveryKindOfDeviceUnderKvm) {
         qemu_arguments(plan),
         ElementsAreArray(joined(
             {{"/usr/bin/qemu-system-x86_64", "-object",
-              "memory-backend-memfd,id=mem,size=3072M,share=on,merge=off,dump=off", "-machine",
+              "memory-backend-memfd,share=on,id=mem,size=3072M,merge=off,dump=off", "-machine",
               "microvm,x-option-roms=off,rtc=on,acpi=on,mem-merge=off,dump-guest-core=off,memory-backend=mem", "-accel",
               "kvm", "-cpu", "host", "-smp", "4", "-m", "3072M", "-global", "virtio-mmio.force-legacy=false"},
              kJail,
@@ -168,6 +171,33 @@ TEST(QemuArgumentsTest, EveryKindOfDeviceUnderKvm) {
               "virtio-balloon-device,bus=virtio-mmio-bus.10,deflate-on-oom=on", "-chardev", "socket,id=channel,fd=12",
               "-device", "virtio-serial-device,bus=virtio-mmio-bus.11,max_ports=2", "-device",
               "virtserialport,chardev=channel,nr=1,name=vmette.ctl"}})));
+}
+
+TEST(QemuArgumentsTest, SnapshotIsMadeFromAFileOfMemoryWithoutALink) {
+    VmSpec spec = small_spec();
+    spec.net = NetMode::nat;
+    QemuPlan plan = plan_for(spec);
+    for (auto& device : plan.devices)
+        if (device.device.kind == DeviceKind::net) device.fd = -1;
+    plan.memory = MemorySource::kept;
+    plan.memory_fd = 9;
+    auto arguments = qemu_arguments(plan);
+    EXPECT_THAT(arguments, Contains("memory-backend-file,mem-path=/proc/self/fd/9,share=on,id=mem,size=512M,merge=off,"
+                                    "dump=off"));
+    EXPECT_THAT(arguments, Contains(HasSubstr(",memory-backend=mem")));
+    EXPECT_THAT(arguments, Contains("hubport,id=net0,hubid=0"));
+    EXPECT_THAT(arguments, Contains("-kernel"));
+}
+
+TEST(QemuArgumentsTest, MachineFromASnapshotWritesToCopiesAndLoadsNoKernel) {
+    QemuPlan plan = plan_for(small_spec());
+    plan.memory = MemorySource::snapshot;
+    plan.memory_fd = 9;
+    auto arguments = qemu_arguments(plan);
+    EXPECT_THAT(arguments, Contains("memory-backend-file,mem-path=/proc/self/fd/9,share=off,id=mem,size=512M,merge=off,"
+                                    "dump=off"));
+    EXPECT_THAT(arguments, Contains("-incoming"));
+    for (const char* absent : {"-kernel", "-initrd", "-append"}) EXPECT_THAT(arguments, Not(Contains(absent)));
 }
 
 TEST(QemuArgumentsTest, DistributionKernelUnderEmulationKeepsAcpiAndIsToldTheTimeStampCounterAlone) {

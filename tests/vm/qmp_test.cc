@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 #include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstring>
 
 #include "tests/vm/session_recorder.h"
 
@@ -60,6 +63,14 @@ protected:
     std::unique_ptr<Qmp> qmp_;
 };
 
+TEST(QmpLineTest, TellsOfSnapshots) {
+    EXPECT_EQ(parsed(R"({"event":"RESUME"})"), (QmpEvent{QmpEventKind::resume, {}}));
+    EXPECT_EQ(parsed(R"({"event":"MIGRATION","data":{"status":"completed"}})"),
+              (QmpEvent{QmpEventKind::migration, "completed"}));
+    EXPECT_EQ(parsed(R"({"error":{"class":"GenericError","desc":"no such fd"}})"),
+              (QmpEvent{QmpEventKind::refused, "no such fd"}));
+}
+
 TEST_F(QmpTest, NegotiatesAtOnce) {
     char said[64] = {};
     ssize_t n = ::recv(peer_.get(), said, sizeof said, MSG_DONTWAIT);
@@ -73,6 +84,31 @@ TEST_F(QmpTest, JoinsALineFromPieces) {
     }
     ASSERT_TRUE(run_until(io_, [&] { return !events_.empty(); }));
     EXPECT_EQ(events_.size(), 1u);
+}
+
+TEST_F(QmpTest, HandsOverADescriptor) {
+    char greeting[64];
+    ASSERT_GT(::recv(peer_.get(), greeting, sizeof greeting, 0), 0);
+    auto pipe = make_pipe();
+    ASSERT_TRUE(pipe);
+    ASSERT_TRUE(qmp_->hand_over((*pipe)[1].get(), "state"));
+    char text[128] = {};
+    iovec into{text, sizeof text};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+    msghdr message{};
+    message.msg_iov = &into;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    ASSERT_GT(::recvmsg(peer_.get(), &message, MSG_CMSG_CLOEXEC), 0);
+    EXPECT_STREQ(text, "{\"execute\":\"getfd\",\"arguments\":{\"fdname\":\"state\"}}\n");
+    ASSERT_NE(CMSG_FIRSTHDR(&message), nullptr);
+    int received = -1;
+    std::memcpy(&received, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof received);
+    Fd copy(received);
+    ASSERT_TRUE(write_all(copy.get(), "x"));
+    char byte = 0;
+    EXPECT_EQ(::read((*pipe)[0].get(), &byte, 1), 1);
 }
 
 TEST_F(QmpTest, EndlessLineIsNotCollected) {

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <fstream>
 
+#include "guest/protocol.h"
 #include "tests/vm/session_recorder.h"
 #include "vm/accel.h"
 
@@ -144,9 +145,11 @@ TEST_F(SessionTest, ClosedChannel) {
 TEST_F(SessionTest, GuestOfAnotherVersion) {
     Death death = death_of("old-version");
     EXPECT_EQ(death.kind, DeathKind::protocol);
-    EXPECT_EQ(death.message,
-              "the guest speaks version 0 of the protocol and this vmette version 1: the initramfs belongs to another "
-              "vmette");
+    EXPECT_EQ(
+        death.message,
+        fmt::format("the guest speaks version 0 of the protocol and this vmette version {}: the initramfs belongs to "
+                    "another vmette",
+                    wire::kVersion));
 }
 
 TEST_F(SessionTest, Panic) {
