@@ -117,10 +117,10 @@ TEST_F(ImageCareTest, WhatARunHoldsStaysWhateverIsAsked) {
 TEST_F(ImageCareTest, ImageThatTheIndexDoesNotKnowGoesAfterAnHour) {
     add("known", 10);
     std::ofstream(layout.image(std::string(64, 'a'))) << "stray";
-    EXPECT_EQ(prune({}).stray_files, 0u);
+    EXPECT_EQ(prune({}).strays.size(), 0u);
     clock.advance(hours(2));
     auto pruned = prune({});
-    EXPECT_EQ(pruned.stray_files, 1u);
+    EXPECT_EQ(pruned.strays.size(), 1u);
     EXPECT_EQ(pruned.bytes, 5u);
     EXPECT_EQ(files(), 1u);
 }
@@ -130,15 +130,15 @@ TEST_F(ImageCareTest, UnfinishedPullGoesAfterAWeekUnlessSomebodyWorksOnIt) {
     auto part = layout.layers_dir() / "abc.part";
     std::ofstream(part) << "half";
     clock.advance(hours(24 * 6));
-    EXPECT_EQ(prune({}).stray_files, 0u);
+    EXPECT_EQ(prune({}).strays.size(), 0u);
     clock.advance(hours(48));
     {
         auto worker = open_file(part, O_RDWR);
         ASSERT_TRUE(worker);
         ASSERT_EQ(::flock(worker->get(), LOCK_EX), 0);
-        EXPECT_EQ(prune({}).stray_files, 0u);
+        EXPECT_EQ(prune({}).strays.size(), 0u);
     }
-    EXPECT_EQ(prune({}).stray_files, 1u);
+    EXPECT_EQ(prune({}).strays.size(), 1u);
     EXPECT_FALSE(std::filesystem::exists(part));
 }
 
