@@ -36,20 +36,23 @@ LoadedBatch load_script(const std::string& script, const std::string& value) {
     return load_jobs("[[job]]\nname = \"j{{id}}\"\nfrom = \"t.jsonl\"\nexec = " + quoted(script) + "\n", files);
 }
 
-/// Puts each value into the script and has a real shell run it: it must print the expected text.
+/// Puts each value into the script and has real shells run them all, one after the other: each must print the expected
+/// text.
 void expect_output(const std::string& script, const std::string& before, const std::string& after) {
+    std::string all, expected;
     for (const std::string& value : kNasty) {
         auto loaded = load_script(script, value);
         ASSERT_EQ(loaded.error, "");
-        for (const auto& shell : shells()) {
-            auto argv = shell;
-            argv.push_back("-c");
-            argv.push_back(loaded.shell(0));
-            auto run = run_captured({.argv = argv}, std::chrono::seconds(10));
-            ASSERT_TRUE(run) << run.error().text();
-            EXPECT_EQ(run->out, before + value + after) << shell[0] << ": " << loaded.shell(0);
-            EXPECT_EQ(run->err, "");
-        }
+        all += loaded.shell(0) + "\nprintf '\\001\\n'\n";
+        expected += before + value + after + "\1\n";
+    }
+    for (const auto& shell : shells()) {
+        auto argv = shell;
+        argv.insert(argv.end(), {"-c", all});
+        auto run = run_captured({.argv = argv}, std::chrono::seconds(30));
+        ASSERT_TRUE(run) << run.error().text();
+        EXPECT_EQ(run->out, expected) << shell[0] << ": " << all;
+        EXPECT_EQ(run->err, "");
     }
 }
 
