@@ -89,4 +89,10 @@ bool is_batch_manifest(const LoadRequest::Source& source);
 std::expected<Batch, std::vector<Diagnostic>> load_batch(const LoadRequest& request,
                                                          const std::function<Result<>(BatchJob&&)>& sink);
 
+/// The batch as a manifest of its own, templates and matrices resolved: this text, then that of each job in order.
+/// load_batch() reads it back to equal rules and jobs, but for the groups: every job is one. Deterministic.
+std::string to_toml(const Batch& batch);
+/// `needs` are the names of the jobs that it needs.
+std::string to_toml(const BatchJob& job, const std::vector<std::string>& needs);
+
 }  // namespace vmette::manifest

@@ -34,7 +34,6 @@ constinit const TextRule kReason{
     "\"image-error\", \"exec-error\", \"lost\") or \"exit:CODE\" from 1 to 255",
     "^(exited|signaled|timeout|idle|oom|vm-error|setup-error|image-error|exec-error|lost|exit:[0-9]{1,3})$"};
 
-constexpr std::size_t kMaxNeeds = 4096;  ///< by name; a group counts once
 constexpr std::int64_t kMaxTries = 1000;
 constexpr std::int64_t kMaxJobs = 10'000'000;
 constexpr std::int64_t kMaxMachines = 4096;
@@ -110,7 +109,7 @@ constinit const std::array kJobKeys{
         .kind = Kind::text_list,
         .help = "jobs, or all jobs of a [[job]] by its name, that must have succeeded",
         .rule = &kAnyText,
-        .max_items = kMaxNeeds},
+        .max_items = kDefaultMaxJobs},
     Key{.name = "matrix", .kind = Kind::free, .help = "values of the template's variables; `exclude` leaves some out"},
     Key{.name = "from", .kind = Kind::host_path, .help = "a .jsonl, .ndjson or .csv file, one job a row"},
     Key{.name = "retry", .kind = Kind::table, .help = "upon the batch's", .children = kRetryKeys},

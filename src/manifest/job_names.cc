@@ -67,7 +67,7 @@ void JobNames::name_job(const JobContext& job, Filler& filler, const Bindings& b
         if (!text) return;
         name = *std::move(text);
     }
-    if (!kNameRule.fits(name))
+    if (made != nullptr && !kNameRule.fits(name))
         return report_.add(job, value.place, made,
                            fmt::format("name must be {}, not \"{}\"", kNameRule.expects, harmless_line(name, 80)));
     auto [taken, is_new] = indices_.emplace(std::move(name), size() - 1);

@@ -22,8 +22,9 @@ public:
     }
 
     Result<> make(const JobNames& names, const Sink& sink) {
-        check_variables();
         read_common();
+        if (table_.broken) return {};
+        check_variables();
         Result<> outcome;
         Bindings bindings(l_.templates.variables());
         std::uint32_t job = table_.first_job;
@@ -151,10 +152,8 @@ private:
 }  // namespace
 
 Result<> make_jobs(BatchParts& parts, const JobNames& names, BatchLoading& loading, const Sink& sink) {
-    for (std::uint32_t group = 0; group < parts.jobs.size(); ++group) {
-        if (parts.jobs[group].broken) continue;
+    for (std::uint32_t group = 0; group < parts.jobs.size(); ++group)
         VMETTE_CHECK_OK(TableJobs(parts.jobs[group], group, parts.base, loading).make(names, sink));
-    }
     return {};
 }
 

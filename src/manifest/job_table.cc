@@ -6,9 +6,12 @@
 #include "manifest/expected.h"
 #include "manifest/host_paths.h"
 #include "manifest/merge.h"
+#include "manifest/text_rules.h"
 
 namespace vmette::manifest {
 namespace {
+
+constexpr Key kName{.name = "name", .rule = &kNameRule};
 
 /// What comes of a [[job]]'s `from`: null when it was reported.
 std::unique_ptr<JobFile> open_jobs(const Value& from, BatchLoading& l) {
@@ -108,7 +111,9 @@ private:
         job.name.bad = !name.has_value();
         job.spelling = job.name.template_id != 0 ? l_.templates[job.name.template_id].spelling : job.name.text;
         if (!name || job.name.template_id != 0) return;
-        job.name.bad = job.expands();
+        bool is_name = kNameRule.fits(job.name.text);
+        if (!is_name) l_.report.add_text(job.name.place, misfit(job.name.text, kName, "name"));
+        job.name.bad = job.expands() || !is_name;
         if (job.expands())
             l_.report.add(job.name.place, "all jobs of this table would be called \"{}\": put a variable into the name",
                           job.name.text);

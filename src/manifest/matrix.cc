@@ -46,7 +46,7 @@ public:
             if (entry.key != kExclude && !entry.value.bad) variable(entry);
         const Value* exclude = table.find(kExclude);
         if (exclude != nullptr && !exclude->bad) excludes(*exclude);
-        if (matrix_.variables.empty() && c_.report.empty())
+        if (table.entries.size() == (exclude != nullptr ? 1 : 0))
             c_.report.add(table.place, "matrix has no variable, such as model = [\"small\", \"large\"]");
         return std::move(matrix_);
     }

@@ -192,7 +192,7 @@ void append(std::string& out, const std::string& value, Insert insert) {
             out += shell_quote(value);
             break;
         case Insert::single_quoted:
-            append_escaped(out, value, "'", "'\\'", "'");
+            append_escaped(out, value, "'", "'\\", "'");
             break;
         case Insert::double_quoted:
             append_escaped(out, value, "\\\"$`", "\\");

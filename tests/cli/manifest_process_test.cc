@@ -62,6 +62,45 @@ TEST_F(ManifestTest, EachFileMayBeCheckedAlone) {
     EXPECT_EQ(documents[1]["valid"], false);
 }
 
+constexpr std::string_view kBatch = R"(
+sandbox = "hello.toml"
+pool.vms = 2
+[[job]]
+name = "j-{{n}}"
+exec = "echo {{n}} '{{n}}'"
+matrix.n = [1, "a b"]
+[[job]]
+name = "end"
+needs = ["j-{{n}}"]
+)";
+
+TEST_F(ManifestTest, BatchesAreValidatedJobByJob) {
+    std::string batch(kBatch);
+    home_.write("bad.toml", batch);
+    auto bad = home_.run({"validate", "bad.toml"});
+    EXPECT_EQ(bad.code, 2);
+    EXPECT_THAT(bad.err, StartsWith("bad.toml:5:8: error: name must be a name: "));
+    batch.replace(batch.find("a b"), 3, "ab");
+    home_.write("batch.toml", batch);
+    EXPECT_EQ(home_.run({"validate", "batch.toml"}).out, "batch.toml: valid, 3 jobs\n");
+    EXPECT_EQ(home_.run({"validate", "--each", "hello.toml", "batch.toml"}).out,
+              "hello.toml: valid\nbatch.toml: valid, 3 jobs\n");
+    auto document = json::parse(home_.run({"validate", "--json", "batch.toml"}).out);
+    EXPECT_EQ(document["valid"], true);
+    EXPECT_EQ(document["jobs"], 3);
+    auto listed = home_.run({"batch", "run", "--dry-run", "batch.toml"});
+    EXPECT_EQ(listed.out, "j-1\nj-ab\nend\n");
+    EXPECT_THAT(home_.run({"up", "batch.toml"}).err, HasSubstr("belongs to a batch manifest"));
+}
+
+TEST_F(ManifestTest, TheSchemaKnowsTheKeysOfABatch) {
+    auto schema = json::parse(home_.run({"schema"}).out);
+    auto job = schema["$defs"]["batch"]["properties"]["job"]["items"]["properties"];
+    for (const char* key : {"name", "needs", "matrix", "from", "priority", "retry", "cache", "exec", "limits"})
+        EXPECT_TRUE(job.contains(key)) << key;
+    EXPECT_TRUE(schema["$defs"]["batch"]["properties"]["batch"]["properties"].contains("max_jobs"));
+}
+
 TEST_F(ManifestTest, MissingFileIsAUsageError) {
     auto result = home_.run({"up", "nowhere.toml"});
     EXPECT_EQ(result.code, 2);

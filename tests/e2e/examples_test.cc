@@ -40,8 +40,26 @@ TEST(ExampleManifestsTest, EachIsValidAndCanBePlanned) {
         EXPECT_THAT(planned.out + planned.err, HasSubstr("qemu-system-x86_64"));
         EXPECT_THAT(planned.out + planned.err, Not(HasSubstr("not available yet")));
     }
-    EXPECT_GE(count, 6);
+    EXPECT_GE(count, 8);
     EXPECT_TRUE(home.runs().empty()) << "planning starts nothing";
+}
+
+TEST(ExampleManifestsTest, ABatchIsPlannedAsAManifestWithoutTemplates) {
+    VmetteHome home(Cache::own);
+    auto examples = lay_out_examples(home.folder());
+    if (!why_no_guest().empty()) GTEST_SKIP() << why_no_guest();
+    for (const auto& [name, jobs] : {std::pair{"batch.toml", "24"}, {"agents.toml", "4"}}) {
+        auto planned = home.vmette({"plan", examples / name});
+        ASSERT_EQ(planned.code, 0) << planned;
+        EXPECT_THAT(planned.out,
+                    AllOf(HasSubstr(std::string("\n# ") + jobs + " jobs, 4 at once"), Not(HasSubstr("{{"))));
+        auto again = home.vmette({"plan", home.write("planned.toml", planned.out)});
+        EXPECT_EQ(again.out, planned.out) << again;
+    }
+    auto one = home.vmette({"plan", examples / "agents.toml", "--job", "parser-101"});
+    EXPECT_THAT(one.out, AllOf(HasSubstr("name = \"parser-101\""), HasSubstr("examples/agents/parser\"")));
+    auto none = home.vmette({"plan", examples / "agents.toml", "--job", "parser-9"});
+    EXPECT_EQ(none.code, 2) << none;
 }
 
 class ExamplesTest : public GuestTest {

@@ -3,16 +3,19 @@
 #include <gtest/gtest.h>
 
 #include "base/fd.h"
+#include "manifest/batch_helpers.h"
 #include "manifest/keys.h"
-#include "manifest/load_helpers.h"
 
 namespace vmette::manifest {
 namespace {
 
-std::string reference_page() {
+using testing::Files;
+using testing::load_batch_text;
+
+std::string page_of_docs(const char* name) {
     const char* tree = std::getenv("VMETTE_SOURCE_DIR");
     if (tree == nullptr) return {};
-    auto text = read_file(std::filesystem::path(tree) / "docs/manifest.md", 1 << 20);
+    auto text = read_file(std::filesystem::path(tree) / "docs" / name, 1 << 20);
     EXPECT_TRUE(text) << text.error().text();
     return text ? *text : std::string();
 }
@@ -27,7 +30,7 @@ void expect_rows(const std::string& page, const Key& table, const std::string& p
     for (const Key& key : table.children) {
         std::string path = prefix + std::string(key.name);
         std::string row = row_of(page, path);
-        EXPECT_NE(row, "") << path << " has no row in docs/manifest.md";
+        EXPECT_NE(row, "") << path << " has no row in the docs";
         if (!key.fallback.empty()) {
             EXPECT_NE(row.find(key.fallback), row.npos) << path << ": default " << key.fallback;
         }
@@ -41,13 +44,13 @@ void expect_rows(const std::string& page, const Key& table, const std::string& p
 }
 
 TEST(DocsTest, TheReferenceHasARowForEveryKeyWithItsDefault) {
-    std::string page = reference_page();
+    std::string page = page_of_docs("manifest.md");
     if (page.empty()) GTEST_SKIP() << "VMETTE_SOURCE_DIR is not set";
     expect_rows(page, sandbox_root(), "");
 }
 
 TEST(DocsTest, TheExamplesOfTheReferenceAreValid) {
-    std::string page = reference_page();
+    std::string page = page_of_docs("manifest.md");
     if (page.empty()) GTEST_SKIP() << "VMETTE_SOURCE_DIR is not set";
     int examples = 0;
     for (std::size_t start = page.find("```toml\n"); start != page.npos; start = page.find("```toml\n", start)) {
@@ -59,6 +62,27 @@ TEST(DocsTest, TheExamplesOfTheReferenceAreValid) {
         ++examples;
     }
     EXPECT_GE(examples, 2);
+}
+
+TEST(DocsTest, ThePageOfBatchesHasARowForEveryKeyWithItsDefault) {
+    std::string page = page_of_docs("batch.md");
+    if (page.empty()) GTEST_SKIP() << "VMETTE_SOURCE_DIR is not set";
+    expect_rows(page, batch_root(), "");
+}
+
+TEST(DocsTest, TheExamplesOfThePageOfBatchesAreValid) {
+    std::string page = page_of_docs("batch.md");
+    if (page.empty()) GTEST_SKIP() << "VMETTE_SOURCE_DIR is not set";
+    Files files{{"/proj/agent.toml", "rootfs = \"./rootfs\"\n"},
+                {"/proj/tasks.jsonl", "{\"id\": 1, \"repo\": \"a\", \"prompt\": \"x\", \"memory\": \"1G\"}\n"}};
+    int examples = 0;
+    for (std::size_t start = page.find("```toml\n"); start != page.npos; start = page.find("```toml\n", start)) {
+        start += 8;
+        std::string text = page.substr(start, page.find("```", start) - start);
+        EXPECT_EQ(load_batch_text(text, files).error, "") << text;
+        ++examples;
+    }
+    EXPECT_GE(examples, 3);
 }
 
 }  // namespace
