@@ -163,6 +163,7 @@ const Verb kBatchLsVerb{
     .name = "batch ls",
     .summary = "list batches, newest first",
     .example = "vmette batch ls",
+    .exit_codes = "0  listed\n2  wrong usage",
     .make = make_command<BatchLsCommand>,
 };
 

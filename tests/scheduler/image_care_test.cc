@@ -106,7 +106,7 @@ TEST_F(ImageCareTest, WhatARunHoldsStaysWhateverIsAsked) {
         EXPECT_THAT(pruned.removed, IsEmpty());
         EXPECT_THAT(names(pruned.in_use), ElementsAre("held"));
     }
-    EXPECT_EQ(remove_cached_image(layout, store, held).error().text(), "the image " + held + " is in use by a run");
+    EXPECT_EQ(remove_cached_image(layout, store, held).error().text(), "the image " + held + " is in use: another vmette makes, checks or starts it");
     EXPECT_EQ(files(), 1u);
     run->fd.reset();
     EXPECT_TRUE(remove_cached_image(layout, store, held));

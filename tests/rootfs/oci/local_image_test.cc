@@ -86,7 +86,7 @@ TEST_F(LocalImageTest, SavedArchiveIsOpenedPlainAndCompressed) {
         archive({tar_file("1/layer.tar", lower), tar_file("2/layer.tar", upper)}, R"("1/layer.tar","2/layer.tar")");
     EXPECT_EQ(names_of(source), "b c ");
     EXPECT_EQ(names_of(source + ":acme/app:1"), "b c ");
-    EXPECT_EQ(names_of(source + ":acme/app:2"), "saved.tar holds no image of that name (there are: acme/app:1)");
+    EXPECT_EQ(names_of(source + ":acme/app:2"), "saved.tar holds no image \"docker.io/acme/app:2\" (there are: acme/app:1)");
     write("saved.tar", run_program({"gzip", "-c", (dir / "saved.tar").string()}));
     EXPECT_EQ(names_of(source), "b c ");
 }

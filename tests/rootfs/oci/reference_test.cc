@@ -216,7 +216,7 @@ TEST(LocalSourceTest, AnArchivesImageIsATagOrAName) {
 
 TEST(LocalSourceTest, WhatIsNoneIsRefused) {
     auto error = [](const char* text) { return parse_local_source(text).error().message; };
-    EXPECT_EQ(error("dir:x"), "dir:x: expected oci-layout:DIR, docker-archive:FILE or docker-daemon:NAME");
+    EXPECT_EQ(error("dir:x"), "dir:x: expected oci-layout:DIR, oci-archive:FILE, docker-archive:FILE or docker-daemon:NAME");
     EXPECT_EQ(error("oci-layout:"), "oci-layout:: the path is missing");
     EXPECT_EQ(error("docker-archive::a"), "docker-archive::a: the path is missing");
     EXPECT_EQ(error("oci-layout:a%00b"), "oci-layout:a%00b: a path holds no NUL byte");
