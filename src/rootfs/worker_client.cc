@@ -102,7 +102,7 @@ Result<std::optional<Fields>> Worker::take_word(const OnProgress& progress) {
         if (auto* answer = std::get_if<AnswerLine>(&line)) return std::move(answer->fields);
         if (auto* error = std::get_if<Error>(&line)) {
             // It ends now by itself; what it held is free when the caller looks.
-            (void)wait_for_end();
+            [[maybe_unused]] auto ended = wait_for_end();
             return fail(error->code, "{}", harmless_line(error->message, 2000));
         }
         if (auto* done = std::get_if<DoneLine>(&line)) {
