@@ -64,7 +64,6 @@ name = "build"
 name = "test-{{n}}"
 needs = ["build"]
 priority = 7
-cache = true
 retry = { max = 2, on = ["timeout", "exit:75"], backoff = "4s" }
 [job.matrix]
 n = [1, 2]
@@ -90,7 +89,6 @@ needs = ["test-{{n}}", "build"]
     EXPECT_EQ(rows[2].group, 1U);
     EXPECT_EQ(rows[2].needs, "0");
     EXPECT_EQ(rows[2].priority, 7);
-    EXPECT_TRUE(rows[2].cache);
     EXPECT_EQ(*retry_from_json(rows[2].retry),
               (manifest::Retry{2, {{"timeout", {}}, {"", 75}}, std::chrono::seconds(4)}));
     EXPECT_EQ(rows[3].needs, "g1 0");
@@ -140,9 +138,8 @@ TEST_F(BatchCreateTest, BatchThatIsOverIsNotGoneOnWith) {
 
 TEST_F(BatchCreateTest, AnyDifferenceMakesAnotherBatch) {
     ASSERT_TRUE(batches.release(made(kTwo).batch.id, own_identity(), BatchStatus::interrupted));
-    for (const char* change :
-         {"priority = 1", "cache = true", "needs = [\"a\"]", "retry = { max = 1, on = [\"timeout\"] }",
-          "limits = { memory = \"513M\" }", "env = { A = \"1\" }"})
+    for (const char* change : {"priority = 1", "needs = [\"a\"]", "retry = { max = 1, on = [\"timeout\"] }",
+                               "limits = { memory = \"513M\" }", "env = { A = \"1\" }"})
         EXPECT_FALSE(made(kTwo + change).resumed) << change;
     EXPECT_FALSE(made(kTwo + "[pool]\nvms = 2\n").resumed);
     EXPECT_FALSE(made(kTwo + "[batch]\nfail_fast = true\n").resumed);
@@ -171,6 +168,7 @@ TEST_F(BatchCreateTest, WhatThisVersionCannotDoIsRefusedForAllJobsAtOnce) {
     EXPECT_EQ(error.code, ErrorCode::unsupported);
     EXPECT_THAT(error.text(), HasSubstr("job job-1: vm.vsock = a port is not available yet; job job-2: "));
     EXPECT_THAT(error.text(), HasSubstr("job job-5: vm.vsock = a port is not available yet; and 2 more"));
+    EXPECT_EQ(refused(kTwo + "cache = true\n").text(), "job b: cache is not available yet");
 }
 
 TEST_F(BatchCreateTest, SecretWithoutItsVariableIsRefusedBeforeAnythingRuns) {
