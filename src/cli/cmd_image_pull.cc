@@ -42,7 +42,7 @@ private:
     Result<store::StoredImage> pull(Context& context, const Layout& layout, store::Store& store,
                                     const rootfs::Registry& providers, scheduler::SignalQueue& signals,
                                     const std::string& source) {
-        ProgressLine line(context.console(), context.clock());
+        ProgressLine line(context.console(), context.clock(), ProgressLine::Plain::lines);
         scheduler::ResolveRequest request{
             .source = source,
             .pull = missing_ ? rootfs::PullPolicy::missing : rootfs::PullPolicy::always,
@@ -68,7 +68,7 @@ const Verb kImagePullVerb{
     .summary = "fetch images into the cache",
     .description =
         "Asks the source whether it changed, whatever is in the cache, and prints the digest of each image.\n"
-        "On a terminal stderr shows how far it is.",
+        "On a terminal stderr shows how far each layer is; elsewhere it names each that has come.",
     .example = "vmette image pull python:3.12-slim",
     .exit_codes = "0  in the cache\n1  an image cannot be fetched or made\n2  wrong usage\n130  interrupted",
     .make = make_command<ImagePullCommand>,
