@@ -131,7 +131,7 @@ TEST(UsageTest, VerbsThatAreNotThereYetSaySo) {
         EXPECT_EQ(refused.out, "");
         EXPECT_EQ(refused.err, "vmette: error: vmette " + std::string(name) + " is not available yet\n");
     }
-    EXPECT_EQ(home.run({"batch"}).err, "vmette: error: vmette batch is not available yet\n");
+    EXPECT_EQ(home.run({"snapshot"}).err, "vmette: error: vmette snapshot is not available yet\n");
 }
 
 TEST(UsageTest, FlagsThatAreNotThereYetSaySo) {
