@@ -63,6 +63,8 @@ public:
     void add_shown(Place place, std::string_view message, std::string_view line);
     bool empty() const { return problems_.empty(); }
     const std::vector<Problem>& problems() const { return problems_; }
+    /// True when what is said now will only be counted: no need to find good words for it.
+    bool full() const { return problems_.size() >= kMaxDiagnostics; }
     /// How often something was said.
     std::size_t count() const { return problems_.size() + dropped_; }
     /// Everything said so far, sorted by place.

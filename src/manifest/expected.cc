@@ -1,5 +1,6 @@
 #include "manifest/expected.h"
 
+#include <algorithm>
 #include <vector>
 
 #include <fmt/ranges.h>
@@ -146,6 +147,17 @@ std::string out_of_bounds(std::int64_t number, const Key& key) {
     if (number % key.multiple_of != 0)
         return fmt::format("{} is not a multiple of {}", shown_number(number, key), shown_number(key.multiple_of, key));
     return {};
+}
+
+std::string nearest_hint(std::string_view word, std::span<const std::string_view> candidates) {
+    constexpr std::size_t kLookedAt = 2000;  // enough for who writes names by hand
+    auto near = nearest_name(word, candidates.first(std::min(candidates.size(), kLookedAt)));
+    return near ? fmt::format("; did you mean \"{}\"?", *near) : "";
+}
+
+std::string nearest_hint(std::string_view word, const std::vector<std::string>& candidates) {
+    std::vector<std::string_view> views(candidates.begin(), candidates.end());
+    return nearest_hint(word, views);
 }
 
 }  // namespace vmette::manifest

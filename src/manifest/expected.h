@@ -1,8 +1,10 @@
 #pragma once
 /// The words of complaints about keys and values.
 
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "manifest/keys.h"
 #include "manifest/toml_tree.h"
@@ -27,5 +29,9 @@ std::string unknown_choice(std::string_view text, const Key& key, std::string_vi
 std::string unknown_key(std::string_view name, const Key& table, std::string_view shown);
 /// What is wrong with a size or duration beyond its key's bounds; empty: nothing.
 std::string out_of_bounds(std::int64_t number, const Key& key);
+
+/// `; did you mean "x"?`, or nothing. Of very many candidates only the first are looked at.
+std::string nearest_hint(std::string_view word, std::span<const std::string_view> candidates);
+std::string nearest_hint(std::string_view word, const std::vector<std::string>& candidates);
 
 }  // namespace vmette::manifest

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "manifest/expected.h"
 #include "manifest/text_rules.h"
 
 namespace vmette::manifest {
@@ -95,14 +96,14 @@ std::optional<Need> JobNames::find(const Value& need, const std::string& name) c
     return std::nullopt;
 }
 
-std::string JobNames::hint(std::string_view name) const {
-    constexpr std::size_t kLookedAt = 2000;  // enough for who writes names by hand
+std::string JobNames::hint(std::string_view name) {
+    constexpr int kMostHints = 20;  // who has mistaken more names has another trouble
+    if (hints_++ >= kMostHints) return {};
     std::vector<std::string_view> candidates;
     for (const auto& [spelling, table] : groups_) candidates.emplace_back(spelling);
-    for (std::uint32_t job = 0; job < size() && candidates.size() < kLookedAt; ++job)
-        if (names_[job] != nullptr) candidates.emplace_back(*names_[job]);
-    auto near = nearest_name(name, candidates);
-    return near ? fmt::format("; did you mean \"{}\"?", *near) : "";
+    for (const std::string* known : names_)
+        if (known != nullptr) candidates.emplace_back(*known);
+    return nearest_hint(name, candidates);
 }
 
 void JobNames::resolve() {

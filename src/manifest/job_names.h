@@ -39,13 +39,14 @@ private:
     bool means_group(const JobTable& table, const Template& made) const;
     void resolve();
     std::optional<Need> find(const Value& need, const std::string& name) const;
-    std::string hint(std::string_view name) const;
+    std::string hint(std::string_view name);
 
     std::vector<JobTable>& tables_;
     BatchLoading& l_;
     JobReport report_{l_};
     std::unordered_map<std::string, std::uint32_t> indices_;
     std::vector<const std::string*> names_;
+    int hints_ = 0;
     std::unordered_map<std::string, std::uint32_t> groups_;  ///< name as it is written → table
     std::vector<Wanted> wanted_;
     std::vector<std::pair<std::uint32_t, Need>> own_needs_;  ///< (job, need), ascending

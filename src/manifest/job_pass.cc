@@ -2,19 +2,13 @@
 
 #include <algorithm>
 
-#include "base/text.h"
+#include "manifest/expected.h"
 
 namespace vmette::manifest {
 namespace {
 
 /// So many jobs of one cause are named.
 constexpr std::uint64_t kNamed = 5;
-
-std::string nearest_hint(std::string_view word, const std::vector<std::string>& names) {
-    std::vector<std::string_view> candidates(names.begin(), names.end());
-    auto near = nearest_name(word, candidates);
-    return near ? fmt::format("; did you mean \"{}\"?", *near) : "";
-}
 
 bool is_of_matrix(const JobTable& table, VariableId id) {
     return std::ranges::any_of(table.matrix.variables, [id](const auto& variable) { return variable.id == id; });
@@ -106,8 +100,10 @@ void check_defined(const JobTable& table, const Template& made, BatchLoading& l)
             continue;
         }
         std::vector<std::string> names;
-        for (const auto& variable : table.matrix.variables) names.push_back(l.templates.name(variable.id));
-        if (table.file) names.insert(names.end(), table.file->names.begin(), table.file->names.end());
+        if (!l.report.full())
+            for (const auto& variable : table.matrix.variables) names.push_back(l.templates.name(variable.id));
+        if (table.file && !l.report.full())
+            names.insert(names.end(), table.file->names.begin(), table.file->names.end());
         l.report.add(made.place, "nothing defines {{{{{}}}}}{}", name, nearest_hint(name, names));
     }
 }

@@ -43,6 +43,7 @@ public:
         if (outcome && job != table_.first_job + table_.jobs)
             l_.report.add(table_.place, "fewer jobs than were counted: did a file change?");
         report_.finish(table_, rows);
+        table_.file.reset();  // nothing reads it again
         return outcome;
     }
 

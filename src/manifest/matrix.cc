@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <set>
 
-#include "base/text.h"
 #include "manifest/expected.h"
 
 namespace vmette::manifest {
@@ -27,14 +26,6 @@ std::optional<std::string> scalar_text(const Value& value) {
             break;
     }
     return std::nullopt;
-}
-
-/// `; did you mean "x"?`, or nothing.
-template <typename Names>
-std::string nearest_hint(std::string_view word, const Names& names) {
-    std::vector<std::string_view> candidates(names.begin(), names.end());
-    auto near = nearest_name(word, candidates);
-    return near ? fmt::format("; did you mean \"{}\"?", *near) : "";
 }
 
 class Reader {
@@ -101,15 +92,19 @@ private:
         if (!id || variable == matrix_.variables.end()) {
             if (std::ranges::find(names_, entry.key) == names_.end())
                 c_.report.add(entry.key_place, "{}: the matrix has no variable \"{}\"{}", path, entry.key,
-                              nearest_hint(entry.key, names_));
+                              hint(entry.key, names_));
             return;
         }
         auto text = scalar_text(entry.value);
         auto value = text ? std::ranges::find(variable->values, *text) : variable->values.end();
         if (value == variable->values.end())
             return c_.report.add(entry.value.place, "{}.{}: no value of the variable, so that nothing is left out{}",
-                                 path, entry.key, text ? nearest_hint(*text, variable->values) : "");
+                                 path, entry.key, text ? hint(*text, variable->values) : "");
         made.emplace_back(variable - matrix_.variables.begin(), value - variable->values.begin());
+    }
+
+    std::string hint(std::string_view word, const std::vector<std::string>& names) const {
+        return c_.report.full() ? "" : nearest_hint(word, names);
     }
 
     TemplateContext c_;

@@ -11,7 +11,7 @@ namespace vmette::manifest {
 Result<> RecordReader::rewind() {
     if (::lseek(file_.get(), 0, SEEK_SET) < 0)
         return fail(ErrorCode::io, "cannot be read twice: {}", std::strerror(errno));
-    buffer_.clear();
+    buffer_ = {};
     start_ = scanned_ = 0;
     line_ = 1;
     in_quotes_ = at_end_ = false;

@@ -89,6 +89,18 @@ TEST(NeedsTest, UnknownNamesAreSaidWithTheNearest) {
               "             ^\n");
 }
 
+TEST(NeedsTest, TenThousandUnknownNamesCostLittle) {
+    std::string csv = "id\n";
+    for (int i = 0; i < 10'000; ++i) csv += fmt::format("{}\n", i);
+    Files files{{"/proj/t.csv", csv}};
+    std::string error = load_jobs(
+                            "[[job]]\nname = \"some-long-name-{{id}}\"\nfrom = \"t.csv\"\n"
+                            "needs = [\"some-lnog-name-{{id}}\"]\n",
+                            files)
+                            .error;
+    EXPECT_NE(error.find("9995 more jobs have such an error here"), std::string::npos);
+}
+
 TEST(NeedsTest, CyclesAreNamed) {
     EXPECT_EQ(load_jobs("[[job]]\nname = \"a\"\nneeds = [\"c\"]\n[[job]]\nname = \"b\"\nneeds = [\"a\"]\n"
                         "[[job]]\nname = \"c\"\nneeds = [\"b\"]\n[[job]]\nname = \"self\"\nneeds = [\"self\"]\n")
