@@ -5,8 +5,8 @@
 #include <random>
 
 #include "base/text.h"
+#include "cli/batch_text.h"
 #include "cli/batch_view.h"
-#include "cli/json_writer.h"
 #include "scheduler/batch_recall.h"
 #include "scheduler/machine_attempts.h"
 #include "scheduler/signals.h"
@@ -56,7 +56,7 @@ void BatchFlags::define(Arguments& arguments) {
     arguments.option("--events", "FILE", events, "append what happens, one JSON object a line").completes =
         Completes::files;
     arguments.flag("--offline", offline, "use what is in the cache and on this host alone");
-    arguments.flag("--json", json, "print the batch's id, status and counts on stdout at the end");
+    arguments.flag("--json", json, "print the batch's document, as `batch ls --json` has it, on stdout at the end");
 }
 
 Result<int> drive_in_foreground(Context& context, const store::BatchRecord& batch, const BatchFlags& flags) {
@@ -88,20 +88,8 @@ Result<int> drive_in_foreground(Context& context, const store::BatchRecord& batc
     if (!outcome) return Failure(outcome.error());
     if (!console.quiet()) say_outcome(console, batch, *outcome);
     if (flags.json) {
-        const auto& counts = outcome->counts;
-        VMETTE_CHECK_OK(console.write(JsonObject()
-                                          .text("id", batch.id)
-                                          .text("name", batch.name)
-                                          .text("status", to_string(outcome->status))
-                                          .number("jobs", batch.jobs)
-                                          .number("succeeded", counts.succeeded)
-                                          .number("failed", counts.failed)
-                                          .number("skipped", counts.skipped)
-                                          .number("cancelled", counts.cancelled)
-                                          .number("unknown", counts.unknown)
-                                          .number("pending", counts.pending)
-                                          .render() +
-                                      "\n"));
+        VMETTE_TRY(auto ended, store::Batches(*store).find(batch.id));
+        VMETTE_CHECK_OK(console.write(batch_json(ended, outcome->counts) + "\n"));
     }
     return scheduler::batch_exit_code(*outcome);
 }
