@@ -2,6 +2,7 @@
 
 #include <sys/statvfs.h>
 
+#include <map>
 #include <random>
 
 #include "base/text.h"
@@ -42,6 +43,21 @@ void say_outcome(Console& console, const store::BatchRecord& batch, const schedu
         console.note(fmt::format("`vmette batch resume {}` goes on with it", batch.id));
     else if (counts.failed + counts.unknown > 0)
         console.note(fmt::format("`vmette batch show {} --failed` lists what failed", batch.id));
+}
+
+/// The results of attempts that ended while, or died because, their scheduler did.
+Result<> put_what_nobody_put(Console& console, const store::BatchRecord& batch,
+                             const std::vector<store::RunRecord>& attempts,
+                             const std::vector<store::JobChange>& changes) {
+    VMETTE_TRY(auto results, scheduler::ResultsFolder::open(batch.results));
+    std::map<std::string_view, const store::RunRecord*> runs;
+    for (const auto& run : attempts) runs[run.id] = &run;
+    for (const auto& change : changes) {
+        auto found = runs.find(change.run_id);
+        if (found == runs.end() || results.holds(found->second->job, change.run_id)) continue;
+        if (auto put = results.put(found->second->job, *found->second); !put) console.warning(put.error().text());
+    }
+    return {};
 }
 
 }  // namespace
@@ -104,7 +120,10 @@ Result<store::BatchRecord> take_batch(Context& context, const std::string& id) {
     VMETTE_TRY(auto jobs, batches.jobs(batch.id));
     VMETTE_TRY(auto attempts, batches.attempts(batch.id));
     auto changes = scheduler::recall(jobs, attempts, context.clock().now(), make_dice());
-    if (!changes.empty()) VMETTE_CHECK_OK(batches.apply(batch.id, self, changes, true));
+    if (changes.empty()) return batch;
+    // First, so that dying in between loses nothing: it is done again then.
+    if (!batch.results.empty()) VMETTE_CHECK_OK(put_what_nobody_put(context.console(), batch, attempts, changes));
+    VMETTE_CHECK_OK(batches.apply(batch.id, self, changes, true));
     return batch;
 }
 

@@ -132,6 +132,8 @@ matrix.n = [1, 2, 3]
     EXPECT_EQ(found["cut"]["state"], "unknown");
     EXPECT_EQ(found["cut"]["reason"], "lost");
     EXPECT_EQ(found["cut"]["attempts"], 1);
+    EXPECT_EQ(Json::parse(result("cut", "run.json"))["status"], "lost");
+    EXPECT_EQ(Json::parse(result("cut-again/attempts/1", "run.json"))["status"], "lost");
     EXPECT_EQ(found["cut-again"]["state"], "succeeded");
     EXPECT_EQ(found["cut-again"]["attempts"], 2);
     EXPECT_THAT(home().leftovers(), IsEmpty());
