@@ -8,8 +8,8 @@
 /// and its payload. The guest's first frame is `hello`, the host's `setup`; both begin with magic and version, which
 /// stay where they are in every version. Stream 0 is the session; stream n > 0 belongs to command n. Payloads are flat
 /// sequences of integers (little-endian), and of strings and lists prefixed by a u32 length or count. Bulk data (stdin,
-/// stdout, stderr) is flow-controlled by credit: a side sends only what the other has granted, so that one stream that
-/// nobody reads never holds up the others.
+/// stdout, stderr, artifacts) is flow-controlled by credit: a side sends only what the other has granted, so that one
+/// stream that nobody reads never holds up the others.
 ///
 /// The guest is hostile: the host checks every length, count and state; so does the guest, because it is cheap.
 /// No dependency but the standard library's headers that need no runtime: the guest has neither exceptions nor RTTI.
@@ -25,7 +25,7 @@
 namespace vmette::wire {
 
 /// Raised with every change of a frame's meaning; a mismatch ends the run as vm-error.
-constexpr std::uint32_t kVersion = 2;
+constexpr std::uint32_t kVersion = 3;
 constexpr std::uint32_t kMagic = 0x74746d76;  // "vmtt"
 constexpr char kPortName[] = "vmette.ctl";
 constexpr std::size_t kHeaderSize = 8;
@@ -42,15 +42,16 @@ constexpr int kBeatMilliseconds = 250;
 
 enum class Type : std::uint8_t {
     // guest to host
-    hello = 1,     ///< GuestHello: I am up; nothing per-run has happened
-    ready = 2,     ///< Ready: the root and all it needs is in place
-    started = 3,   ///< Started: the command of this stream runs
-    out = 4,       ///< bytes of its stdout (or of its terminal)
-    err = 5,       ///< bytes of its stderr
-    exited = 6,    ///< Exited: after the last `out` and `err` of the stream
-    failed = 7,    ///< Failure: what was asked cannot be done (stream 0: the set-up; else: that command)
-    finished = 8,  ///< Usage: everything is synced; the machine may be pulled
-    beat = 9,      ///< empty: I live
+    hello = 1,       ///< GuestHello: I am up; nothing per-run has happened
+    ready = 2,       ///< Ready: the root and all it needs is in place
+    started = 3,     ///< Started: the command of this stream runs
+    out = 4,         ///< bytes of its stdout (or of its terminal)
+    err = 5,         ///< bytes of its stderr
+    exited = 6,      ///< Exited: after the last `out` and `err` of the stream
+    failed = 7,      ///< Failure: what was asked cannot be done (stream 0: the set-up; else: that command)
+    finished = 8,    ///< Usage: everything is synced; the machine may be pulled
+    beat = 9,        ///< empty: I live
+    artifacts = 10,  ///< bytes of the stream of artifacts (artifacts.h), between `finish` and `finished`
     // host to guest
     setup = 32,   ///< Setup
     exec = 33,    ///< Exec, on the stream it opens
@@ -58,8 +59,9 @@ enum class Type : std::uint8_t {
     in_end = 35,  ///< end of its stdin
     signal = 36,  ///< u32: deliver to the command's whole process group
     resize = 37,  ///< u32 columns, u32 rows
-    credit = 38,  ///< either way: u8 channel (Type::out, err or in), u32 more bytes
-    finish = 39,  ///< no more commands: sync, count, answer `finished`
+    credit = 38,  ///< either way: u8 channel (Type::out, err, in; on stream 0: artifacts), u32 more bytes
+    finish = 39,  ///< Finish: no more commands: end them, hand out artifacts, sync, count, answer `finished`
+    enough = 40,  ///< no more artifacts: go on with the end
 };
 
 /// Writes a payload.
@@ -318,6 +320,23 @@ struct Usage {
     }
 };
 
+struct ArtifactGlob {
+    std::string path;             ///< a pattern of glob.h
+    std::uint64_t max_bytes = 0;  ///< of all files together
+    template <class C>
+    void fields(C& c) {
+        c(path), c(max_bytes);
+    }
+};
+
+struct Finish {
+    std::vector<ArtifactGlob> artifacts;  ///< empty: none, and no stream of them comes
+    template <class C>
+    void fields(C& c) {
+        c(artifacts);
+    }
+};
+
 struct SignalRequest {
     std::uint32_t number = 0;
     template <class C>
@@ -335,7 +354,7 @@ struct Resize {
 };
 
 struct Credit {
-    std::uint8_t channel = 0;  ///< Type::out, Type::err or Type::in
+    std::uint8_t channel = 0;  ///< Type::out, Type::err, Type::in or Type::artifacts
     std::uint32_t bytes = 0;
     template <class C>
     void fields(C& c) {

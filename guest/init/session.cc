@@ -32,7 +32,8 @@ std::uint32_t count_cpus() {
 
 }  // namespace
 
-Session::Session(Loop& loop, Fd port) : loop_(loop), channel_(loop, std::move(port), *this), syncer_(loop, *this) {}
+Session::Session(Loop& loop, Fd port)
+    : loop_(loop), channel_(loop, std::move(port), *this), collector_(loop, channel_, *this), syncer_(loop, *this) {}
 
 void Session::greet() {
     utsname names{};
@@ -66,7 +67,7 @@ void Session::on_beat() {
     channel_.send_urgent(Type::beat, 0, {});
     for (auto& command : commands_) command->on_beat();
     if (state_ == State::ready) machine_.group.end_if_starved(uptime_us());
-    if (state_ == State::killing) sync_when_empty();
+    if (state_ == State::killing) collect_when_empty();
 }
 
 void Session::on_child() {
@@ -78,7 +79,7 @@ void Session::on_child() {
     for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
         for (auto& command : commands_)
             if (command->pid() == pid) command->on_child_ended(status);
-    if (state_ == State::killing) sync_when_empty();
+    if (state_ == State::killing) collect_when_empty();
 }
 
 // ---- what the host says ----
@@ -93,10 +94,9 @@ void Session::on_frame(wire::Header header, std::string_view payload) {
 
 void Session::take_session_frame(Type type, std::string_view payload) {
     if (type == Type::setup && state_ == State::greeted) return set_up(payload);
-    if (type == Type::finish && payload.empty()) {
-        if (state_ == State::ready) finish();
-        return;
-    }
+    if (type == Type::finish) return finish(payload);
+    if (type == Type::credit) return take_credit(payload);
+    if (type == Type::enough && payload.empty()) return skip_artifacts();
     break_off(text("frame ", static_cast<unsigned>(type), " for the session"));
 }
 
@@ -159,24 +159,46 @@ Command* Session::find_command(std::uint16_t stream) {
     return found != commands_.end() ? found->get() : nullptr;
 }
 
+void Session::take_credit(std::string_view payload) {
+    wire::Credit credit;
+    if (!wire::decode(payload, credit) || credit.channel != static_cast<std::uint8_t>(Type::artifacts))
+        return break_off("credit that cannot be read");
+    collector_.on_credit(credit.bytes);
+}
+
 void Session::on_room() {
     for (auto& command : commands_) command->on_room();
+    collector_.on_room();
 }
 
 // ---- the end ----
 
-void Session::finish() {
+void Session::finish(std::string_view payload) {
+    if (!wire::decode(payload, wanted_)) return break_off("a finish that cannot be read");
+    if (state_ != State::ready) return;
     state_ = State::killing;
     kill_deadline_us_ = uptime_us() + kKillLimitUs;
     machine_.group.kill_all();
-    sync_when_empty();
+    collect_when_empty();
 }
 
-void Session::sync_when_empty() {
+void Session::collect_when_empty() {
     if (!machine_.group.is_empty()) {
         if (uptime_us() < kill_deadline_us_) return;
         end_warnings_.push_back("processes of the command did not die");
     }
+    state_ = State::collecting;
+    collector_.start(wanted_);
+}
+
+void Session::skip_artifacts() {
+    wanted_ = {};
+    if (state_ != State::collecting) return;
+    collector_.stop();
+    on_collected();
+}
+
+void Session::on_collected() {
     state_ = State::syncing;
     syncer_.start(machine_.written);
 }

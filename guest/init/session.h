@@ -8,6 +8,7 @@
 
 #include "../protocol.h"
 #include "channel.h"
+#include "collector.h"
 #include "command.h"
 #include "finish.h"
 #include "loop.h"
@@ -15,7 +16,7 @@
 
 namespace vmette::guest {
 
-class Session final : public FrameHandler, public SyncObserver {
+class Session final : public FrameHandler, public CollectObserver, public SyncObserver {
 public:
     Session(Loop& loop, Fd port);
     Session(const Session&) = delete;
@@ -30,11 +31,13 @@ public:
     void on_garbage() override;
     void on_room() override;
     void on_host_gone() override;
+    void on_collected() override;
     void on_synced(std::vector<std::string> warnings) override;
 
 private:
-    /// `killing` and `syncing` are the two halves of finish; after it, or a failed set-up, there is nothing to do.
-    enum class State { greeted, ready, killing, syncing, done, broken };
+    /// `killing`, `collecting` and `syncing` are the parts of finish; after it, or a failed set-up, there is nothing to
+    /// do.
+    enum class State { greeted, ready, killing, collecting, syncing, done, broken };
 
     void on_beat();
     void on_child();
@@ -43,9 +46,11 @@ private:
     void take_control(Command& command, wire::Type type, std::string_view payload);
     void set_up(std::string_view payload);
     void execute(std::uint16_t stream, std::string_view payload);
-    void finish();
-    /// Goes on to sync once nothing of the commands is left, or the time for that is up.
-    void sync_when_empty();
+    void take_credit(std::string_view payload);
+    void finish(std::string_view payload);
+    /// Goes on to artifacts once nothing of the commands is left, or the time for that is up.
+    void collect_when_empty();
+    void skip_artifacts();
     void say_failure(wire::FailureKind kind, const std::string& message);
     /// The host does not speak the protocol: said on both sides, and nothing it sends is acted on any more.
     void break_off(std::string_view what);
@@ -59,6 +64,8 @@ private:
     State state_ = State::greeted;
     Machine machine_;
     std::vector<std::unique_ptr<Command>> commands_;
+    wire::Finish wanted_;
+    Collector collector_;
     Syncer syncer_;
     std::uint64_t kill_deadline_us_ = 0;
     std::vector<std::string> end_warnings_;

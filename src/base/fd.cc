@@ -1,7 +1,9 @@
 #include "base/fd.h"
 
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -30,6 +32,16 @@ Result<Fd> open_file(const std::filesystem::path& path, int flags, mode_t mode) 
     } while (fd < 0 && errno == EINTR);
     if (fd < 0) return fail_errno("open " + path.string());
     return Fd(fd);
+}
+
+Result<Fd> open_beneath(const Fd& folder, const std::string& name, int flags, mode_t mode) {
+    open_how how{};
+    how.flags = static_cast<std::uint64_t>(flags) | O_CLOEXEC | O_NOFOLLOW;
+    how.mode = mode;
+    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+    Fd fd(static_cast<int>(::syscall(SYS_openat2, folder.get(), name.c_str(), &how, sizeof how)));
+    if (!fd) return fail_errno("open " + name);
+    return fd;
 }
 
 Result<Fd> duplicate(int fd) {

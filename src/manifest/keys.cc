@@ -23,6 +23,7 @@ constexpr std::int64_t kMinScratch = 8 * kMebibyte;  ///< less holds no ext4 jou
 constexpr std::int64_t kMaxVcpus = 32;               ///< CONFIG_NR_CPUS of the guest's kernel
 constexpr std::int64_t kMaxPids = 4194304;           ///< PID_MAX_LIMIT of a 64-bit kernel
 constexpr std::size_t kMaxDevices = 64;              ///< more than any machine type has slots for
+constexpr std::size_t kMaxArtifacts = 64;            ///< as many as guest/artifacts.h lets a run ask for
 
 constinit const std::array kRootfsKeys{
     Key{.name = "source",
@@ -311,7 +312,7 @@ constinit const std::array kRootKeys{
         .kind = Kind::table_list,
         .help = "files copied out of the guest at the end, also after failure",
         .children = kArtifactKeys,
-        .later = true},
+        .max_items = kMaxArtifacts},
     Key{.name = "snapshot", .kind = Kind::table, .help = "warm starts", .children = kSnapshotKeys},
     Key{.name = "vm", .kind = Kind::table, .help = "the machine", .children = kVmKeys},
     Key{.name = "labels",

@@ -52,6 +52,12 @@ bool is_guest_path(std::string_view text) {
     return true;
 }
 
+/// Of at most 32 parts: a guest's search keeps a bit of each (guest/glob.h).
+bool is_guest_glob(std::string_view text) {
+    constexpr std::ptrdiff_t kMaxParts = 32;
+    return is_guest_path(text) && std::count(text.begin(), text.end(), '/') <= kMaxParts;
+}
+
 bool under(std::string_view path, std::string_view folder) {
     return path.starts_with(folder) && (path.size() == folder.size() || path[folder.size()] == '/');
 }
@@ -105,7 +111,8 @@ constinit const TextRule kLabelRule{
 constinit const TextRule kGuestDirRule{is_guest_path, "an absolute path in the guest, without '..'", "^/"};
 constinit const TextRule kMountRule{
     is_mount_point, "an absolute path in the guest, without '..', and not /, /proc, /sys or /dev", "^/"};
-constinit const TextRule kGuestGlobRule{is_guest_path, "an absolute path or pattern in the guest, without '..'", "^/"};
+constinit const TextRule kGuestGlobRule{
+    is_guest_glob, "an absolute path or pattern in the guest, without '..' and of at most 32 parts", "^/"};
 constinit const TextRule kUserRule{is_user, "a user's name, or uid[:gid]", "^[^:]+(:[^:]+)?$"};
 constinit const TextRule kOneLineRule{is_one_line, "one line of at most 1024 bytes", "^[^\\n\\r]*$"};
 constinit const TextRule kPortRule{

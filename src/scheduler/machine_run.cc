@@ -19,8 +19,10 @@ namespace {
 
 /// Kept of the console: kernel and init are terse, so more than this is a flood.
 constexpr std::uint64_t kConsoleLimit = 1 * kMiB;
-/// How long a guest may take to write its shares and disks through, and to count.
+/// How long a guest may take to write its shares and disks through, and to count; and to hand out artifacts, beside the
+/// time that their bytes take at the slowest that is borne.
 constexpr Duration kCollectLimit = std::chrono::seconds(60);
+constexpr std::uint64_t kSlowestPerMs = 1000;  // bytes
 /// How long the last output may wait for a reader that does not read, once the machine is gone.
 constexpr Duration kFlushLimit = std::chrono::seconds(10);
 
@@ -173,12 +175,7 @@ void MachineRun::act(Action action) {
             terminate();
             break;
         case Action::collect:
-            mark(record_.phases.exec_ms);
-            around_.observer.on_phase("collect");
-            session_->finish();
-            for (auto& refused : session_->refused_traffic())  // while the guest syncs
-                record_.net_denied.push_back({std::move(refused.host), refused.port, refused.packets});
-            arm(phase_timer_, kCollectLimit, Event::collect_timeout);
+            collect();
             break;
     }
 }
@@ -211,6 +208,41 @@ void MachineRun::terminate() {
     session_->signal(SIGTERM);
     idle_timer_.cancel();
     arm(phase_timer_, around_.sandbox.limits.grace, Event::grace_over);
+}
+
+void MachineRun::collect() {
+    mark(record_.phases.exec_ms);
+    around_.observer.on_phase("collect");
+    collect_began_ = std::chrono::steady_clock::now();
+    const auto& wanted = around_.sandbox.artifacts;
+    if (!wanted.empty())
+        artifacts_.emplace(around_.host.layout.run_dir(record_.id) / "artifacts", wanted, [this] { artifacts_over(); });
+    session_->finish(artifacts_ ? artifacts_->request() : vm::ArtifactRequest{});
+    for (auto& refused : session_->refused_traffic())  // while the guest syncs
+        record_.net_denied.push_back({std::move(refused.host), refused.port, refused.packets});
+    if (artifacts_)
+        watch_artifacts();
+    else
+        arm(phase_timer_, kCollectLimit, Event::collect_timeout);
+}
+
+void MachineRun::watch_artifacts() {
+    auto for_bytes = std::chrono::milliseconds(artifacts_->received() / kSlowestPerMs);
+    auto until = collect_began_ + kCollectLimit + for_bytes;
+    phase_timer_.expires_at(until);
+    phase_timer_.async_wait([this, until](std::error_code error) {
+        if (error || state_ != State::collecting || artifacts_->over()) return;
+        auto more = std::chrono::milliseconds(artifacts_->received() / kSlowestPerMs);
+        if (until < collect_began_ + kCollectLimit + more) return watch_artifacts();
+        artifacts_->give_up("the guest took too long to hand them out");
+    });
+}
+
+/// By its report nothing more comes; in all other cases that has to be said. A guest that has finished hears it too late.
+void MachineRun::artifacts_over() {
+    if (state_ != State::collecting || !session_) return;
+    session_->skip_artifacts();
+    arm(phase_timer_, kCollectLimit, Event::collect_timeout);
 }
 
 void MachineRun::arm(asio::steady_timer& timer, Duration after, Event event) {
@@ -251,6 +283,7 @@ void MachineRun::watch_signals() {
 void MachineRun::on_signal(int number) {
     if (number == SIGWINCH) return send_window_size();
     if (streams_open_ > 0) return give_up_flush();
+    if (state_ == State::collecting && artifacts_) artifacts_->give_up("interrupted");
     bool again = ending_.stop_signal != 0;
     if (!again) ending_.stop_signal = number;
     feed(again ? Event::stop_now : Event::stop);
@@ -342,7 +375,18 @@ void MachineRun::end() {
     if (session_)
         for (const auto& problem : session_->pull()) note(problem);
     session_.reset();
+    keep_artifacts();
     flush_output();
+}
+
+void MachineRun::keep_artifacts() {
+    if (!artifacts_) return;
+    artifacts_->close();
+    record_.artifacts = artifacts_->take_records();
+    for (const auto& problem : artifacts_->problems()) {
+        around_.observer.on_warning(problem);
+        note(problem);
+    }
 }
 
 /// The machine is gone; what it wrote may still wait for a slow reader. A signal, or the limit, ends that too.

@@ -8,6 +8,7 @@
 #include <asio/posix/stream_descriptor.hpp>
 #include <asio/steady_timer.hpp>
 
+#include "scheduler/artifact_files.h"
 #include "scheduler/input.h"
 #include "scheduler/life.h"
 #include "scheduler/output.h"
@@ -73,12 +74,17 @@ private:
     void act(Action action);
     void command_began();
     void terminate();
+    void collect();
+    /// The guest has a minute, and more as artifacts come; then they are given up, and after as long again the run is.
+    void watch_artifacts();
+    void artifacts_over();
     void arm(asio::steady_timer& timer, Duration after, Event event);
     void watch_idle();
     void watch_signals();
     void on_signal(int number);
     void send_window_size();
     void end();
+    void keep_artifacts();
     void flush_output();
     void give_up_flush();
     void teardown();
@@ -101,6 +107,8 @@ private:
     Ending ending_;
     std::string late_problem_;
 
+    std::optional<ArtifactFiles> artifacts_;
+    MonotonicTime collect_began_{};
     BoundedLog stdout_log_, stderr_log_, console_log_;
     Forwarder stdout_, stderr_;
     Fd stdin_file_;

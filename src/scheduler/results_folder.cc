@@ -1,9 +1,7 @@
 #include "scheduler/results_folder.h"
 
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -20,17 +18,6 @@ constexpr int kMostAttempts = 10'000;
 
 /// More than what comes before the id in a run's document.
 constexpr std::size_t kStartOfDocument = 4096;
-
-/// Opens below `folder` whatever is really there: a link anywhere in the name is an error.
-Result<Fd> open_beneath(const Fd& folder, const std::string& name, int flags, mode_t mode = 0) {
-    open_how how{};
-    how.flags = static_cast<std::uint64_t>(flags) | O_CLOEXEC | O_NOFOLLOW;
-    how.mode = mode;
-    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
-    Fd fd(static_cast<int>(::syscall(SYS_openat2, folder.get(), name.c_str(), &how, sizeof how)));
-    if (!fd) return fail_errno("open " + name);
-    return fd;
-}
 
 Result<Fd> open_folder(const Fd& above, const std::string& name) {
     // mkdirat() would go wherever it leads.

@@ -72,9 +72,17 @@ void Channel::drain() {
 
 void Channel::received(std::size_t bytes) {
     auto taken = protocol_.feed({buffer_.data(), bytes});
-    if (taken || closed_) return;
+    if (closed_) return;
+    if (taken) return grant_artifacts();
     close();
     events_.channel_broken(taken.error());
+}
+
+void Channel::grant_artifacts() {
+    std::size_t bytes = protocol_.take_artifact_grant();
+    if (bytes == 0) return;
+    constexpr auto kArtifacts = static_cast<std::uint8_t>(wire::Type::artifacts);
+    send(wire::frame(wire::Type::credit, 0, wire::encode(wire::Credit{kArtifacts, static_cast<std::uint32_t>(bytes)})));
 }
 
 void Channel::send(std::string frame) {
@@ -135,9 +143,18 @@ void Channel::resize(const wire::Resize& size) {
     send(wire::frame(wire::Type::resize, kCommandStream, wire::encode(size)));
 }
 
-void Channel::finish() {
-    protocol_.sent_finish();
-    send(wire::frame(wire::Type::finish, 0, {}));
+Result<> Channel::finish(const ArtifactRequest& artifacts) {
+    wire::Finish finish;
+    for (const auto& wish : artifacts.wishes) finish.artifacts.push_back({wish.glob, wish.max_bytes});
+    VMETTE_TRY(auto payload, encoded(finish, "the list of artifacts"));
+    protocol_.sent_finish(artifacts);
+    send(wire::frame(wire::Type::finish, 0, payload));
+    return {};
+}
+
+void Channel::enough() {
+    protocol_.sent_enough();
+    send(wire::frame(wire::Type::enough, 0, {}));
 }
 
 void Channel::consumed(Stream stream, std::size_t bytes) {

@@ -49,7 +49,8 @@ public:
     void input_end();
     void signal(std::uint32_t number);
     void resize(const wire::Resize& size);
-    void finish();
+    Result<> finish(const ArtifactRequest& artifacts);
+    void enough();
     /// The owner has dealt with so many bytes; the guest hears of it in large steps.
     void consumed(Stream stream, std::size_t bytes);
 
@@ -59,6 +60,7 @@ public:
 private:
     void read();
     void received(std::size_t bytes);
+    void grant_artifacts();
     void send(std::string frame);
     void write();
 

@@ -34,6 +34,8 @@ std::string_view name_of(Type type) {
             return "beat";
         case Type::credit:
             return "credit";
+        case Type::artifacts:
+            return "artifacts";
         default:
             return {};
     }
@@ -45,6 +47,7 @@ std::uint32_t max_payload(Type type) {
             return kMaxHello;
         case Type::out:
         case Type::err:
+        case Type::artifacts:
             return wire::kMaxChunk;
         default:
             return wire::kMaxPayload;
@@ -52,11 +55,12 @@ std::uint32_t max_payload(Type type) {
 }
 
 bool belongs_to_session(Type type) {
-    return type == Type::hello || type == Type::ready || type == Type::finished || type == Type::beat;
+    return type == Type::hello || type == Type::ready || type == Type::finished || type == Type::beat ||
+           type == Type::artifacts;
 }
 
 /// Why a frame of this type cannot come now; empty when it can.
-std::string_view out_of_order(const wire::Header& header, Phase phase, bool failed, bool finishing) {
+std::string_view out_of_order(const wire::Header& header, Phase phase, bool failed, bool finishing, bool artifacts) {
     if (phase == Phase::awaiting_hello) return header.type == Type::hello ? "" : "before hello";
     switch (header.type) {
         case Type::hello:
@@ -81,6 +85,8 @@ std::string_view out_of_order(const wire::Header& header, Phase phase, bool fail
             return phase < Phase::launching ? "before a command was given" : "";
         case Type::finished:
             return finishing ? "" : "without being asked";
+        case Type::artifacts:
+            return finishing && artifacts ? "" : "without being asked";
         default:
             return "";
     }
@@ -150,7 +156,7 @@ Result<> GuestProtocol::check_header(const wire::Header& header) const {
     bool known_stream = header.stream == 0 ? belongs_to_session(header.type) || header.type == Type::failed
                                            : header.stream == kCommandStream && !belongs_to_session(header.type);
     if (!known_stream) return fail(ErrorCode::protocol, "the guest sent '{}' on stream {}", name, header.stream);
-    auto reason = out_of_order(header, phase_, failed_, finishing_);
+    auto reason = out_of_order(header, phase_, failed_, finishing_, artifacts_.has_value());
     if (!reason.empty()) return fail(ErrorCode::protocol, "the guest sent '{}' {}", name, reason);
     return {};
 }
@@ -192,12 +198,10 @@ Result<> GuestProtocol::dispatch(const wire::Header& header, std::string_view pa
             events_.failed(message);
             return {};
         }
-        case Type::finished: {
-            VMETTE_TRY(auto message, decoded<wire::Usage>(header.type, payload));
-            finishing_ = false;
-            events_.finished(message);
-            return {};
-        }
+        case Type::artifacts:
+            return take_artifacts(payload);
+        case Type::finished:
+            return take_finished(payload);
         case Type::credit:
             return take_credit(payload);
         default:
@@ -233,6 +237,37 @@ Result<> GuestProtocol::take_output(Stream stream, std::string_view payload) {
                     window);
     window -= payload.size();
     events_.output(stream, payload);
+    return {};
+}
+
+void GuestProtocol::sent_finish(const ArtifactRequest& artifacts) {
+    finishing_ = true;
+    if (artifacts.wishes.empty()) return;
+    sink_ = artifacts.sink;
+    artifacts_.emplace(artifacts);
+}
+
+Result<> GuestProtocol::take_artifacts(std::string_view payload) {
+    if (payload.empty()) return fail(ErrorCode::protocol, "the guest sent an empty 'artifacts'");
+    if (payload.size() > artifact_window_)
+        return fail(ErrorCode::protocol, "the guest sent {} bytes of 'artifacts' with credit for {}", payload.size(),
+                    artifact_window_);
+    artifact_window_ -= payload.size();
+    return artifacts_->feed(payload);
+}
+
+std::size_t GuestProtocol::take_artifact_grant() {
+    std::size_t owed = wire::kInitialCredit - artifact_window_;
+    if (!artifacts_ || !artifacts_->awaits_more() || owed < wire::kInitialCredit / 4) return 0;
+    artifact_window_ += owed;
+    return owed;
+}
+
+Result<> GuestProtocol::take_finished(std::string_view payload) {
+    VMETTE_TRY(auto message, decoded<wire::Usage>(Type::finished, payload));
+    finishing_ = false;
+    if (artifacts_ && artifacts_->awaits_more()) sink_->cut();
+    events_.finished(message);
     return {};
 }
 

@@ -3,12 +3,14 @@
 /// checked events come out. The guest is hostile: the first thing out of order ends the conversation.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "guest/protocol.h"
+#include "vm/artifact_reader.h"
 #include "vm/session.h"
 
 namespace vmette::vm {
@@ -57,9 +59,16 @@ public:
     void restored() { phase_ = Phase::greeted; }
     void sent_setup() { phase_ = Phase::setting_up; }
     void sent_exec() { phase_ = Phase::launching; }
-    void sent_finish() { finishing_ = true; }
+    void sent_finish(const ArtifactRequest& artifacts);
+    /// What still comes of artifacts is dropped.
+    void sent_enough() {
+        if (artifacts_) artifacts_->stop();
+    }
     void sent_stdin(std::size_t bytes) { stdin_room_ -= bytes; }
     void granted(Stream stream, std::size_t bytes) { window_[index(stream)] += bytes; }
+
+    /// Bytes of artifacts that have been dealt with: to be granted again, now that they are asked for.
+    std::size_t take_artifact_grant();
 
     Phase phase() const { return phase_; }
     std::size_t stdin_room() const { return stdin_room_; }
@@ -71,6 +80,8 @@ private:
     Result<> dispatch(const wire::Header& header, std::string_view payload);
     Result<> take_hello(std::string_view payload);
     Result<> take_output(Stream stream, std::string_view payload);
+    Result<> take_artifacts(std::string_view payload);
+    Result<> take_finished(std::string_view payload);
     Result<> take_credit(std::string_view payload);
     Result<> take_beat();
 
@@ -79,6 +90,9 @@ private:
     std::string pending_;  ///< the start of a frame that is not whole yet
     Phase phase_ = Phase::awaiting_hello;
     bool failed_ = false, finishing_ = false, stopped_ = false;
+    ArtifactSink* sink_ = nullptr;
+    std::optional<ArtifactReader> artifacts_;
+    std::size_t artifact_window_ = wire::kInitialCredit;
     std::size_t window_[2] = {wire::kInitialCredit, wire::kInitialCredit};
     std::size_t stdin_room_ = wire::kInitialCredit;
     /// Tokens; refilled by time. Starts full.

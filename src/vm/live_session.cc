@@ -171,8 +171,13 @@ void LiveSession::refuse(const Error& error) {
                }));
 }
 
-void LiveSession::finish() {
-    if (!over_) channel_.finish();
+void LiveSession::finish(const ArtifactRequest& artifacts) {
+    if (over_) return;
+    if (auto sent = channel_.finish(artifacts); !sent) refuse(sent.error());
+}
+
+void LiveSession::skip_artifacts() {
+    if (!over_) channel_.enough();
 }
 
 std::vector<RefusedTarget> LiveSession::refused_traffic() {

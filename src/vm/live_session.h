@@ -29,7 +29,8 @@ public:
 
     void setup(const GuestSetup& setup);
     void exec(const GuestCommand& command);
-    void finish();
+    void finish(const ArtifactRequest& artifacts);
+    void skip_artifacts();
     std::vector<RefusedTarget> refused_traffic();
     std::vector<std::string> pull();
     bool over() const { return over_; }

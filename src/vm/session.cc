@@ -22,7 +22,8 @@ public:
     void signal(int number) override { live_->channel().signal(static_cast<std::uint32_t>(number)); }
     void resize(std::uint32_t columns, std::uint32_t rows) override { live_->channel().resize({columns, rows}); }
     void consumed(Stream stream, std::size_t bytes) override { live_->channel().consumed(stream, bytes); }
-    void finish() override { live_->finish(); }
+    void finish(const ArtifactRequest& artifacts) override { live_->finish(artifacts); }
+    void skip_artifacts() override { live_->skip_artifacts(); }
     std::vector<RefusedTarget> refused_traffic() override { return live_->refused_traffic(); }
     std::vector<std::string> pull() override { return live_->pull(); }
 

@@ -18,6 +18,7 @@
 #include "base/error.h"
 #include "base/layout.h"
 #include "base/process.h"
+#include "vm/artifacts.h"
 #include "vm/spec.h"
 
 namespace vmette::vm {
@@ -136,8 +137,11 @@ public:
     virtual void signal(int number) = 0;
     virtual void resize(std::uint32_t columns, std::uint32_t rows) = 0;
     virtual void consumed(Stream stream, std::size_t bytes) = 0;
-    /// After on_exited: sync and count, answered by on_finished.
-    virtual void finish() = 0;
+    /// After on_started: end what still runs, hand out artifacts, sync and count. Answered by calls of the sink, and by
+    /// on_finished.
+    virtual void finish(const ArtifactRequest& artifacts) = 0;
+    /// After finish(): no more artifacts, go on with the end. The sink is not called again.
+    virtual void skip_artifacts() = 0;
     /// What the network's rules refused to the guest so far; nothing without a network. Takes some 10 ms.
     virtual std::vector<RefusedTarget> refused_traffic() = 0;
     /// Pulls the machine: everything it consisted of is killed, reaped and freed, step by step; a step that fails is

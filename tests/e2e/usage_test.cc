@@ -61,7 +61,6 @@ TEST_F(UsageTest, WhatIsNotAvailableYetIsRefused) {
     };
     refuse("[net]\nmode = \"allowlist\"\nallow = [\"example.com\"]\n", "allowlist");
     refuse("ports = [\"8080:80\"]\n[net]\nmode = \"nat\"\n", "ports");
-    refuse("[[artifacts]]\npath = \"/out/*\"\n", "artifacts");
     refuse("[snapshot]\nsetup = [\"true\"]\n", "snapshot.setup");
     for (const char* verb : {"ps", "stop", "exec", "shell", "cp", "wait", "rerun", "mcp"}) {
         auto finished = home.vmette({verb, "x"});

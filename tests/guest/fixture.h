@@ -88,7 +88,7 @@ protected:
     }
 
     wire::Usage finish() {
-        machine_->send(Type::finish, 0);
+        machine_->send(Type::finish, 0, wire::encode(wire::Finish{}));
         wire::Usage usage;
         // What commands still had to say may come first.
         auto frame = machine_->next();

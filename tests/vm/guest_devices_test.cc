@@ -44,7 +44,7 @@ TEST_P(GuestDevicesTest, WritableShareIsWrittenThrough) {
     skip_without_virtiofsd();
     run(shared_spec(ShareMode::rw), "echo result > /src/result && sync");
     EXPECT_EQ(seen_.end->code, 0u);
-    session_->finish();
+    session_->finish({});
     ASSERT_TRUE(run_until(io_, [&] { return seen_.usage || seen_.death; }));
     session_->pull();
     EXPECT_EQ(read_file(shared_ / "result", 64).value_or("missing"), "result\n");

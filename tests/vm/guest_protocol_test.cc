@@ -79,7 +79,7 @@ protected:
 TEST_F(GuestProtocolTest, TakesAWholeRun) {
     reach_running();
     feed(output(3) + output(2, Type::err) + beat() + exited(7));
-    protocol_.sent_finish();
+    protocol_.sent_finish({});
     feed(finished());
     EXPECT_EQ(events_.calls, (std::vector<std::string>{"hello 6.1", "ready", "started", "exited 7", "finished"}));
     EXPECT_EQ(events_.out, "xxx");

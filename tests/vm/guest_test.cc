@@ -13,7 +13,7 @@ TEST_F(GuestTest, RunsACommandAndReportsOutputAndExitCode) {
     EXPECT_EQ(seen_.err, "err\n");
     EXPECT_FALSE(seen_.end->signaled);
     EXPECT_EQ(seen_.end->code, 42u);
-    session_->finish();
+    session_->finish({});
     ASSERT_TRUE(run_until(io_, [&] { return seen_.usage || seen_.death; }));
     EXPECT_FALSE(seen_.death);
     EXPECT_EQ(ledger_.live.size(), 1u);

@@ -84,7 +84,7 @@ TEST_F(SessionTest, WholeRun) {
     // Its three sockets and the standard ones: nothing of ours is inherited, and no environment.
     EXPECT_EQ(seen_.out, "fds 0 1 2 3 4 5\nPATH=/usr/bin:/bin");
     EXPECT_EQ(seen_.err, "box 64");
-    session_->finish();
+    session_->finish({});
     ASSERT_TRUE(run_until(io_, [&] { return seen_.usage.has_value(); }));
     EXPECT_EQ(seen_.usage->cpu_us, 12u);
     EXPECT_EQ(session_->pull(), std::vector<std::string>());
