@@ -37,8 +37,8 @@ private:
 
 /// open(2) with O_CLOEXEC added. `mode` matters only with O_CREAT or O_TMPFILE.
 Result<Fd> open_file(const std::filesystem::path& path, int flags, mode_t mode = 0600);
-/// openat2(2) with O_CLOEXEC and O_NOFOLLOW added, of what really lies below the folder: a link anywhere in the name, or
-/// a way out of the folder, is an error.
+/// openat2(2) with O_CLOEXEC and O_NOFOLLOW added, of what really lies below the folder: a link anywhere in the name,
+/// or a way out of the folder, is an error.
 Result<Fd> open_beneath(const Fd& folder, const std::string& name, int flags, mode_t mode = 0);
 /// A second descriptor of the same open file.
 Result<Fd> duplicate(int fd);

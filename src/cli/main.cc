@@ -30,6 +30,7 @@ int main(int argc, char** argv) {
     occupy_standard_descriptors();
     // A reader that goes away is an EPIPE to be handled: the signal would end a run without its teardown.
     ::signal(SIGPIPE, SIG_IGN);
+    ::signal(SIGXFSZ, SIG_IGN);  // a file at its limit (ulimit -f) is an error of the write, as a full disk is
     try {
         vmette::cli::Console console(STDOUT_FILENO, STDERR_FILENO);
         vmette::SystemClock clock;

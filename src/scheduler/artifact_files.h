@@ -15,7 +15,8 @@
 
 namespace vmette::scheduler {
 
-/// Folders of one run's artifacts. Files and the bytes of all names are bounded by the stream; depth times files is not.
+/// Folders of one run's artifacts. Files and the bytes of all names are bounded by the stream; depth times files is
+/// not.
 constexpr std::uint32_t kMaxArtifactFolders = 20'000;
 
 /// Writes below one folder, which is made with the first file (0700; files 0600: no mode, owner or time of the guest

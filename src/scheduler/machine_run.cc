@@ -238,7 +238,8 @@ void MachineRun::watch_artifacts() {
     });
 }
 
-/// By its report nothing more comes; in all other cases that has to be said. A guest that has finished hears it too late.
+/// By its report nothing more comes; in all other cases that has to be said. A guest that has finished hears it too
+/// late.
 void MachineRun::artifacts_over() {
     if (state_ != State::collecting || !session_) return;
     session_->skip_artifacts();

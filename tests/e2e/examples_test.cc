@@ -129,6 +129,22 @@ TEST_F(ExamplesTest, BatchRunsItsJobsInTheirOrder) {
     EXPECT_EQ(runs.back()["name"], "prepare");
 }
 
+TEST_F(ExamplesTest, AgentsLeaveTheirReportsAndNotes) {
+    auto results = home().folder() / "agents-out";
+    auto finished = home().vmette(
+        {"batch", "run", examples_ / "agents.toml", "--set", "batch.results=" + results.string()}, seconds(150));
+    EXPECT_EQ(finished.code, 0) << finished;
+    for (const char* job : {"parser-101", "parser-102", "server-7", "manual-1"}) {
+        auto artifacts = results / job / "artifacts";
+        EXPECT_THAT(read_file(artifacts / "out/report.md", 1 << 20).value_or("none"),
+                    StartsWith(fmt::format("# {}\n", job)));
+        EXPECT_THAT(read_file(artifacts / "src/NOTES", 1 << 20).value_or("none"),
+                    EndsWith(fmt::format("done by {}\n", job)));
+    }
+    // What an agent wrote into its share has stayed in its machine.
+    EXPECT_FALSE(std::filesystem::exists(examples_ / "agents/parser/NOTES"));
+}
+
 TEST_F(ExamplesTest, InteractiveIsAShell) {
     PseudoTerminal terminal({vmette_binary(), "up", examples_ / "interactive.toml"}, home().environment(), 80, 24);
     ASSERT_TRUE(terminal.until("sandbox:/work# ")) << terminal.shown();
