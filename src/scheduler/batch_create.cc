@@ -43,7 +43,6 @@ public:
 
     Result<> add(manifest::BatchJob&& job) {
         for (const auto& sentence : manifest::not_available_yet(job.sandbox)) unavailable_.add(job.name, sentence);
-        if (job.cache) unavailable_.add(job.name, "cache is not available yet");
         for (const auto& secret : job.sandbox.secrets)
             if (!secret.env.empty() && ::getenv(secret.env.c_str()) == nullptr)
                 unset_.add(job.name, fmt::format("the secret {} comes from the variable {}, which is not set",
