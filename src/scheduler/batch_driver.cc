@@ -79,6 +79,9 @@ Result<BatchOutcome> BatchDriver::drive() {
     flush();
     if (broken_) return Failure(*broken_);
     BatchOutcome outcome{final_status(), counts()};
+    outcome.reused = static_cast<std::uint32_t>(std::ranges::count_if(jobs_, [](const auto& job) {
+        return job.reused && job.state == store::JobState::succeeded;
+    }));
     VMETTE_CHECK_OK(queue_.release(batch_.id, self_, outcome.status));
     tell(event(BatchEvent::Kind::batch_ended));
     return outcome;

@@ -8,7 +8,8 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <limits>
+#include <climits>
+#include <tuple>
 
 #include "base/digest.h"
 #include "base/fd.h"
@@ -43,7 +44,7 @@ Result<std::vector<std::string>> names_in(int folder, const std::string& shown_p
     if (!copy) return fail_errno("read the folder " + shown_path);
     DIR* opened = ::fdopendir(copy.get());
     if (opened == nullptr) return fail_errno("read the folder " + shown_path);
-    copy.release();
+    std::ignore = copy.release();
     std::unique_ptr<DIR, int (*)(DIR*)> stream(opened, ::closedir);
     std::vector<std::string> names;
     while (true) {

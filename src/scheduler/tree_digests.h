@@ -11,6 +11,7 @@
 #include <semaphore>
 
 #include "base/clock.h"
+#include "base/units.h"
 #include "scheduler/tree_digest.h"
 
 namespace vmette::scheduler {
