@@ -4,6 +4,7 @@
 
 #include "base/digest.h"
 #include "manifest/load.h"
+#include "scheduler/needs.h"
 #include "scheduler/retry.h"
 
 namespace vmette::scheduler {
@@ -11,13 +12,6 @@ namespace {
 
 /// So many jobs are named that cannot be run; the rest is counted.
 constexpr std::size_t kNamed = 5;
-
-std::string needs_text(const std::vector<manifest::Need>& needs) {
-    std::string text;
-    for (const auto& need : needs)
-        text += fmt::format("{}{}{}", text.empty() ? "" : " ", need.group ? "g" : "", need.index);
-    return text;
-}
 
 /// Complaints of one kind, named by job.
 class Complaints {
