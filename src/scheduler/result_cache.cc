@@ -44,8 +44,7 @@ FileChanges file_changes(store::Batches& batches, const InputChange& change, con
 Result<> require_whole(const store::RunRecord& run) {
     bool success = run.status == store::RunStatus::succeeded && run.reason == "exited" && run.exit_code == 0;
     if (!success) return fail(ErrorCode::io, "the history does not call run {} a success", run.id);
-    if (run.log_stdout.empty() || run.log_stderr.empty())
-        return fail(ErrorCode::not_found, "its logs were not kept");
+    if (run.log_stdout.empty() || run.log_stderr.empty()) return fail(ErrorCode::not_found, "its logs were not kept");
     const auto& usage = run.usage;
     VMETTE_CHECK_OK(require_file(run.log_stdout, usage.stdout_bytes - usage.stdout_dropped));
     VMETTE_CHECK_OK(require_file(run.log_stderr, usage.stderr_bytes - usage.stderr_dropped));
@@ -71,7 +70,7 @@ ResultCache::Answer ResultCache::ask(store::Store& store, const manifest::Sandbo
     } else if (!setting_.reuse) {
         answer.decision.cause = Cause::bypassed;
     } else {
-        find(batches, store, answer);
+        find(batches, store, order.name, answer);
         if (answer.stored) return answer;
         if (answer.decision.cause == Cause::first) compare_with_nearest(batches, order.name, answer);
     }
@@ -96,7 +95,7 @@ Result<GatheredInputs> ResultCache::gather(store::Store& store, const manifest::
 }
 
 /// A row that is damaged, of other inputs than its key says, or of a run that is not whole any more is none.
-void ResultCache::find(store::Batches& batches, store::Store& store, Answer& answer) {
+void ResultCache::find(store::Batches& batches, store::Store& store, const std::string& job, Answer& answer) {
     const auto& key = answer.decision.key;
     auto found = batches.cached(key);
     if (!found) log(LogLevel::warn, "a stored result cannot be read: {}", found.error().text());
@@ -112,6 +111,8 @@ void ResultCache::find(store::Batches& batches, store::Store& store, Answer& ans
     auto run = store.get_run((*found)->run_id);
     if (!run) return drop(run.error().text());
     if (!*run) return drop("the history does not have it any more");
+    // The name is one of the inputs.
+    if ((*run)->job != job) return drop("what is stored of it is damaged");
     if (auto whole = require_whole(**run); !whole) return drop(whole.error().text());
     answer.stored = **std::move(run);
 }

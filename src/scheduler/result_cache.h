@@ -58,7 +58,7 @@ private:
     Result<rootfs::Resolved> resolve(store::Store& store, const manifest::Sandbox& sandbox, StopSource& stop) const;
     Result<GatheredInputs> gather(store::Store& store, const manifest::Sandbox& sandbox, const rootfs::Resolved& root,
                                   StopSource& stop);
-    void find(store::Batches& batches, store::Store& store, Answer& answer);
+    void find(store::Batches& batches, store::Store& store, const std::string& job, Answer& answer);
     void compare_with_nearest(store::Batches& batches, const std::string& job, Answer& answer) const;
     Result<> put(store::Store& store, const manifest::Sandbox& sandbox, const Answer& answer,
                  const store::RunRecord& run, StopSource& stop);
