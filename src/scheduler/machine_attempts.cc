@@ -120,24 +120,28 @@ std::optional<AttemptOrder> MachineAttempts::next_order() {
 }
 
 void MachineAttempts::work() {
+    std::optional<store::Store> store;
     while (auto order = next_order()) {
         StopSource* stop = nullptr;
         {
             std::lock_guard lock(mutex_);
             stop = stops_.at(order->job).get();
         }
-        tell(carry_out(*order, *stop));
+        tell(carry_out(store, *order, *stop));
     }
 }
 
-AttemptEvent MachineAttempts::carry_out(const AttemptOrder& order, StopSource& stop) {
+AttemptEvent MachineAttempts::carry_out(std::optional<store::Store>& store, const AttemptOrder& order,
+                                        StopSource& stop) {
     AttemptEvent event{.job = order.job, .kind = AttemptEvent::Kind::ended};
     auto done = [&]() -> Result<> {
-        // A connection belongs to one thread; opening one costs less than a millisecond.
-        VMETTE_TRY(auto store, store::Store::open(setting_.layout.database(), setting_.clock));
-        return reuse_or_run(store, order, stop, event);
+        if (!store) {
+            VMETTE_TRY(store, store::Store::open(setting_.layout.database(), setting_.clock));
+        }
+        return reuse_or_run(*store, order, stop, event);
     }();
     if (!done) {
+        store.reset();
         event.text = done.error().text();
         return event;
     }

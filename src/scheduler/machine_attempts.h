@@ -51,8 +51,8 @@ private:
     void work();
     /// Next order to carry out; nothing when all is over.
     std::optional<AttemptOrder> next_order();
-    AttemptEvent carry_out(const AttemptOrder& order, StopSource& stop);
-    /// The same within one thread's store.
+    /// `store` is the thread's own connection, opened when it is empty.
+    AttemptEvent carry_out(std::optional<store::Store>& store, const AttemptOrder& order, StopSource& stop);
     Result<> reuse_or_run(store::Store& store, const AttemptOrder& order, StopSource& stop, AttemptEvent& event);
     void warn(std::uint32_t job, std::string text);
     void tell(AttemptEvent event);

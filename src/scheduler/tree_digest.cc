@@ -139,9 +139,10 @@ Result<std::string> attributes_of(int fd, const std::string& what) {
     return fmt::format("{}", fmt::join(found, ""));
 }
 
-Result<std::string> content_of(int fd, const std::string& what, const Cancelled& cancelled) {
+Result<std::string> content_of(int fd, off_t size, const std::string& what, const Cancelled& cancelled) {
     Sha256 hash;
-    std::vector<std::byte> piece(kPiece);
+    // One more than there should be, so that the end is seen at once.
+    std::vector<std::byte> piece(std::min(kPiece, static_cast<std::size_t>(size) + 1));
     for (off_t at = 0;;) {
         if (cancelled && cancelled()) return fail(ErrorCode::cancelled, "interrupted");
         ssize_t n = ::pread(fd, piece.data(), piece.size(), at);
@@ -183,7 +184,7 @@ Result<std::string> entry_digest(const Entry& entry, const std::string& what, co
         VMETTE_TRY(auto attributes, attributes_of(fd.get(), what));
         add(hash, attributes);
         if (S_ISREG(status.st_mode)) {
-            VMETTE_TRY(auto content, content_of(fd.get(), what, cancelled));
+            VMETTE_TRY(auto content, content_of(fd.get(), status.st_size, what, cancelled));
             add(hash, content);
         }
     } else if (S_ISLNK(status.st_mode)) {

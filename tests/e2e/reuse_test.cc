@@ -105,9 +105,9 @@ TEST_F(ReuseTest, ChangedFileRunsExactlyItsJobAndIsNamed) {
     EXPECT_EQ(explain("one")["reused"], true);
     auto decision = explain("two")["decision"];
     ASSERT_EQ(decision["changes"].size(), 1U) << decision;
-    EXPECT_EQ(decision["changes"][0]["input"], "shares.in");
+    EXPECT_EQ(decision["changes"][0]["input"], "shares.two");
     EXPECT_EQ(decision["changes"][0]["files"], Json({"changed file", "new new"}));
-    EXPECT_THAT(explained("two"), AllOf(HasSubstr("shares.in"), HasSubstr("changed file")));
+    EXPECT_THAT(explained("two"), AllOf(HasSubstr("shares.two"), HasSubstr("changed file")));
     // As it was before, it is the first batch's result again.
     write("two/file", "two");
     fs::remove(home().folder() / "two/new");
@@ -176,8 +176,8 @@ cache = true
     write("one/file", "changed");
     auto finished = process.finish();
     ASSERT_EQ(finished.code, 0) << finished;
-    EXPECT_THAT(finished.err, HasSubstr("its result is not stored for reuse: shares.in changed while the job ran"));
-    EXPECT_THAT(explained("slow"), HasSubstr("its result was not stored: shares.in changed"));
+    EXPECT_THAT(finished.err, HasSubstr("its result is not stored for reuse: shares.one changed while the job ran"));
+    EXPECT_THAT(explained("slow"), HasSubstr("its result was not stored: shares.one changed"));
     ASSERT_EQ(run(file).code, 0);
     EXPECT_EQ(home().runs().size(), 2U);
     ASSERT_EQ(run(file).code, 0);
@@ -186,7 +186,6 @@ cache = true
 
 TEST_F(ReuseTest, KilledBatchGoesOnWithWhatIsStored) {
     auto file = batch(R"(
-pool.vms = 1
 [[job]]
 name = "quick"
 exec = "echo done"
@@ -201,7 +200,7 @@ retry.on = ["lost"]
 retry.max = 1
 )");
     write("one/stop", "yes");
-    auto process = home().start({"batch", "run", file});
+    auto process = home().start({"batch", "run", file, "--pool.vms", "1"});
     auto second_began = [&] {
         auto runs = home().runs();
         return runs.size() == 2 && runs.front()["started_at"] != nullptr;
