@@ -2,7 +2,7 @@
 /// written end. Driver and attempts are the real ones; each job's share is one folder that all have in common. Beside
 /// it the same question with nothing remembered of the folder: what reading it for every job would cost.
 ///
-/// `reuse_bench [JOBS] [FILES]`, 3,000 and 200 when not said; the files go under $TMPDIR, which should be a real disk.
+/// `reuse_bench [JOBS] [FILES]`, 1,000 and 200 when not said; the files go under $TMPDIR, which should be a real disk.
 
 #include <chrono>
 #include <cstdio>
@@ -173,7 +173,7 @@ private:
 }  // namespace vmette::scheduler
 
 int main(int argc, char** argv) {
-    long long jobs = argc > 1 ? std::atoll(argv[1]) : 3'000, files = argc > 2 ? std::atoll(argv[2]) : 200;
+    long long jobs = argc > 1 ? std::atoll(argv[1]) : 1'000, files = argc > 2 ? std::atoll(argv[2]) : 200;
     if (jobs < 1 || jobs > 1'000'000 || files < 0 || files > 1'000'000) {
         std::fprintf(stderr, "usage: reuse_bench [JOBS] [FILES]\n");
         return 2;
