@@ -218,17 +218,18 @@ a = ["$"]
 
 TEST(WriteTest, FlatKeysAreTheLinesByTheirWholeNames) {
     auto loaded = testing::load_text(
-        "exec = \"a\\nb = c\"\n[env]\n\"x = y\" = \"1\"\nB = \"[2]\"\n[[artifacts]]\npath = \"/a\"\n"
-        "[[artifacts]]\npath = \"/b\"\n[metadata]\nnote = \"n\"\n[metadata.deep]\nexec = 1\n");
+        "exec = \"a\\nb = c\"\n[env]\nB = \"[2]\"\n[[artifacts]]\npath = \"/a\"\n"
+        "[[artifacts]]\npath = \"/b\"\n[metadata]\nnote = \"n\"\n[metadata.deep]\nexec = 1\n[labels]\n\"x = y\" = "
+        "\"1\"\n");
     ASSERT_EQ(loaded.error, "");
     std::map<std::string, std::string> keys;
     for (const auto& [name, value] : flat_keys(loaded.sandbox))
         EXPECT_TRUE(keys.emplace(name, value).second) << name << " twice";
     EXPECT_EQ(keys["exec"], "\"a\\nb = c\"");
-    EXPECT_EQ(keys["env.\"x = y\""], "\"1\"");
     EXPECT_EQ(keys["env.B"], "\"[2]\"");
     EXPECT_EQ(keys["artifacts[0].path"], "\"/a\"");
     EXPECT_EQ(keys["artifacts[1].path"], "\"/b\"");
+    EXPECT_EQ(keys["labels.\"x = y\""], "\"1\"");
     EXPECT_EQ(keys["limits.vcpus"], "1");
     EXPECT_FALSE(keys.contains("metadata.note") || keys.contains("note"));
 }
