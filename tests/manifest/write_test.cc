@@ -219,7 +219,7 @@ a = ["$"]
 TEST(WriteTest, FlatKeysAreTheLinesByTheirWholeNames) {
     auto loaded = testing::load_text(
         "exec = \"a\\nb = c\"\n[env]\nB = \"[2]\"\n[[artifacts]]\npath = \"/a\"\n"
-        "[[artifacts]]\npath = \"/b\"\n[metadata]\nnote = \"n\"\n[metadata.deep]\nexec = 1\n[labels]\n\"x = y\" = "
+        "[[artifacts]]\npath = \"/b\"\n[metadata]\nnote = \"n\"\n[metadata.deep]\nexec = 1\n[labels]\n\"a.b/c\" = "
         "\"1\"\n");
     ASSERT_EQ(loaded.error, "");
     std::map<std::string, std::string> keys;
@@ -229,7 +229,7 @@ TEST(WriteTest, FlatKeysAreTheLinesByTheirWholeNames) {
     EXPECT_EQ(keys["env.B"], "\"[2]\"");
     EXPECT_EQ(keys["artifacts[0].path"], "\"/a\"");
     EXPECT_EQ(keys["artifacts[1].path"], "\"/b\"");
-    EXPECT_EQ(keys["labels.\"x = y\""], "\"1\"");
+    EXPECT_EQ(keys["labels.\"a.b/c\""], "\"1\"");
     EXPECT_EQ(keys["limits.vcpus"], "1");
     EXPECT_FALSE(keys.contains("metadata.note") || keys.contains("note"));
 }
