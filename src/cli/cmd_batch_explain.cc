@@ -87,12 +87,10 @@ std::string sheet(const Console& console, const store::BatchRecord& batch, const
         fmt::format("{}  {}  of batch {} ({})\n", console.paint(Style::bold, harmless_line(job.name)),
                     console.paint(style_of(job.state), to_string(job.state)), batch.id, harmless_line(batch.name));
     text += harmless_line(known.why, 1000);
-    if (job.reused)
-        text += fmt::format("\n  {}\n", run_text(job.run_id, known.stored, now));
-    else if (known.decision && known.decision->cause == CacheDecision::Cause::changed)
-        text += fmt::format(", {}:\n", run_text(known.decision->run_id, known.stored, now));
-    else
-        text += "\n";
+    bool compared = known.decision && known.decision->cause == CacheDecision::Cause::changed;
+    text += job.reused || compared ? ":\n" : "\n";
+    if (job.reused || compared)
+        text += fmt::format("  {}\n", run_text(job.reused ? job.run_id : known.decision->run_id, known.stored, now));
     text += awaited_text(known.awaits);
     if (known.decision) text += changes_text(*known.decision);
     return text + attempts_text(known, now) + keeping_text(known);

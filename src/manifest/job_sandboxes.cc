@@ -133,10 +133,11 @@ private:
         Place place = get(tree_, "cache")->place;
         for (const Share& share : sandbox.shares)
             if (share.mode == ShareMode::rw)
-                report.add(place,
-                           "cache = true: the share {} is rw, and a reused result would not write it; make it \"ro\" or "
-                           "\"overlay\" and take what the job makes from its output or artifacts",
-                           share.tag);
+                report.add(
+                    place,
+                    "cache = true: the share {} is rw, and a reused result would not write it; make it \"ro\" or "
+                    "\"overlay\" and take what the job makes from its output or artifacts",
+                    share.tag);
         for (std::size_t i = 0; i < sandbox.disks.size(); ++i)
             if (!sandbox.disks[i].read_only)
                 report.add(place,

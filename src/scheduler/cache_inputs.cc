@@ -106,8 +106,7 @@ private:
         }
         for (std::size_t i = 0; i < sandbox_.disks.size(); ++i) {
             const auto& disk = sandbox_.disks[i];
-            if (!disk.read_only)
-                return fail(ErrorCode::unsupported, "the disk {} can be written", disk.path.string());
+            if (!disk.read_only) return fail(ErrorCode::unsupported, "the disk {} can be written", disk.path.string());
             add(fmt::format("disks[{}].guest", i), disk.guest);
             VMETTE_CHECK_OK(add_tree(fmt::format("disks[{}]", i), disk.path));
         }

@@ -91,7 +91,7 @@ private:
             if (++entries_ > kMaxTreeEntries)
                 return fail(ErrorCode::unsupported, "{} holds more than {} files", shown(root_, {}), kMaxTreeEntries);
             if (cancelled_ && cancelled_()) return fail(ErrorCode::cancelled, "interrupted");
-            std::string inner = path.empty() ? name : path + "/" + name;
+            std::string inner = path.empty() ? name : fmt::format("{}/{}", path, name);
             struct stat status{};
             if (::fstatat(folder, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
                 return fail_errno("look at " + shown(root_, inner));

@@ -39,13 +39,13 @@ public:
 
 private:
     struct Tree {
-        bool busy = false;            ///< somebody looks at it
-        std::uint64_t looks = 0;      ///< begun
-        std::uint64_t looked = 0;     ///< the last one that ended
-        Result<TreeDigest> last;      ///< what it gave
-        std::string stamp;            ///< of `known`; empty: none
+        bool busy = false;         ///< somebody looks at it
+        std::uint64_t looks = 0;   ///< begun
+        std::uint64_t looked = 0;  ///< the last one that ended
+        Result<TreeDigest> last;   ///< what it gave
+        std::string stamp;         ///< of `known`; empty: none
         TreeDigest known;
-        bool young = false;           ///< `stamp` may not tell the next change
+        bool young = false;  ///< `stamp` may not tell the next change
     };
 
     Result<TreeDigest> look(const std::filesystem::path& path, Tree& tree, const Cancelled& cancelled);
