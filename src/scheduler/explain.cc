@@ -14,6 +14,7 @@ using store::JobState;
 
 Failure no_such_job(const store::BatchRecord& batch, const std::vector<store::JobRecord>& jobs, std::string_view name) {
     std::vector<std::string_view> names;
+    names.reserve(jobs.size());
     for (const auto& job : jobs) names.push_back(job.name);
     auto nearest = nearest_name(name, names);
     return fail(ErrorCode::not_found, "batch {} has no job {}{}", batch.id, harmless_line(name, 80),
