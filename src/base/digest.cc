@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -14,6 +15,19 @@
 #include "base/units.h"
 
 namespace vmette {
+namespace {
+
+std::string hex_of(std::span<const unsigned char> bytes) {
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    std::string out;
+    for (unsigned char byte : bytes) {
+        out += kDigits[byte >> 4];
+        out += kDigits[byte & 15];
+    }
+    return out;
+}
+
+}  // namespace
 
 struct Sha256::State {
     EVP_MD_CTX* context = EVP_MD_CTX_new();
@@ -34,19 +48,29 @@ void Sha256::update(std::span<const std::byte> data) {
 std::string Sha256::hex() {
     std::array<unsigned char, 32> digest{};
     if (EVP_DigestFinal_ex(state_->context, digest.data(), nullptr) != 1) std::abort();
-    constexpr std::string_view kDigits = "0123456789abcdef";
-    std::string out;
-    for (unsigned char byte : digest) {
-        out += kDigits[byte >> 4];
-        out += kDigits[byte & 15];
-    }
-    return out;
+    return hex_of(digest);
 }
 
 std::string sha256_hex(std::string_view text) {
     Sha256 hash;
     hash.update(text);
     return hash.hex();
+}
+
+std::string hmac_sha256_hex(std::string_view key, std::string_view text) {
+    std::array<unsigned char, 32> digest{};
+    unsigned int length = 0;
+    const auto* bytes = reinterpret_cast<const unsigned char*>(text.data());
+    if (::HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), bytes, text.size(), digest.data(), &length) ==
+        nullptr)
+        std::abort();
+    return hex_of(digest);
+}
+
+std::string random_hex(std::size_t bytes) {
+    std::vector<unsigned char> random(bytes);
+    if (::getrandom(random.data(), random.size(), 0) != static_cast<ssize_t>(random.size())) std::abort();
+    return hex_of(random);
 }
 
 Result<std::string> sha256_file(const std::filesystem::path& path) {

@@ -31,6 +31,10 @@ private:
 };
 
 std::string sha256_hex(std::string_view text);
+/// HMAC-SHA-256 (RFC 2104) as 64 lower-case hexadecimal digits: tells equal texts to who has the key, and nothing else.
+std::string hmac_sha256_hex(std::string_view key, std::string_view text);
+/// So many random bytes of the kernel's, as twice as many hexadecimal digits.
+std::string random_hex(std::size_t bytes);
 Result<std::string> sha256_file(const std::filesystem::path& path);
 /// From the descriptor's start to its end, by pread: its position stays.
 Result<std::string> sha256_fd(int fd, std::string_view name);

@@ -33,6 +33,7 @@ void say_outcome(Console& console, const store::BatchRecord& batch, const schedu
     auto add = [&text](std::uint32_t count, std::string_view what) {
         if (count > 0) text += fmt::format(", {} {}", count, what);
     };
+    add(outcome.reused, "of them reused");
     add(counts.failed, "failed");
     add(counts.unknown, "unknown");
     add(counts.skipped, "skipped");
@@ -72,6 +73,7 @@ void BatchFlags::define(Arguments& arguments) {
     arguments.option("--events", "FILE", events, "append what happens, one JSON object a line").completes =
         Completes::files;
     arguments.flag("--offline", offline, "use what is in the cache and on this host alone");
+    arguments.flag("--no-cache", no_cache, "run jobs with cache = true too, and store their results anew");
     arguments.flag("--json", json, "print the batch's document, as `batch ls --json` has it, on stdout at the end");
 }
 
@@ -88,7 +90,7 @@ Result<int> drive_in_foreground(Context& context, const store::BatchRecord& batc
     auto providers = rootfs::Registry::with_builtin();
     VMETTE_TRY(auto attempts,
                scheduler::MachineAttempts::make({*layout, context.clock(), providers, batch.id, batch.name,
-                                                 results ? &*results : nullptr, flags.offline}));
+                                                 results ? &*results : nullptr, flags.offline, !flags.no_cache}));
     VMETTE_TRY(auto view, BatchView::make(console, context.clock(), batch.id, flags.events.value_or("")));
     scheduler::BatchHost host{*layout,
                               context.clock(),

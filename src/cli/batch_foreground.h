@@ -13,6 +13,7 @@ namespace vmette::cli {
 struct BatchFlags {
     std::optional<std::string> events;
     bool offline = false;
+    bool no_cache = false;
     bool json = false;
 
     void define(Arguments& arguments);

@@ -145,7 +145,11 @@ std::string junit_case(const BatchReport& report, const store::JobRecord& job, s
     if (!job.detail.empty()) message += ": " + job.detail;
     switch (job.state) {
         case store::JobState::succeeded:
-            return out + "/>\n";
+            if (!job.reused) return out + "/>\n";
+            return out + fmt::format(
+                             "><properties><property name=\"reused_run\" value=\"{}\"/></properties>"
+                             "</testcase>\n",
+                             xml(job.run_id));
         case store::JobState::failed:
             return out + fmt::format("><failure message=\"{}\" type=\"{}\">{}</failure></testcase>\n", xml(message),
                                      xml(job.reason), xml(tail));

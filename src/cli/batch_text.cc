@@ -78,6 +78,7 @@ std::string job_json(const store::BatchRecord& batch, const store::JobRecord& jo
         .text_or_null("reason", job.reason)
         .raw("exit_code", job.exit_code ? fmt::to_string(*job.exit_code) : "null")
         .text_or_null("run_id", job.run_id)
+        .boolean("reused", job.reused)
         .text_or_null("message", job.detail)
         .raw("started_at", time_or_null(job.started_at))
         .raw("finished_at", time_or_null(job.finished_at))

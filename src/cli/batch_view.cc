@@ -96,6 +96,7 @@ void BatchBoard::hear(const BatchEvent& event) {
         case Kind::job_ended:
         case Kind::job_retried:
             running_.erase(*event.job);
+            reused_ += event.reused ? 1 : 0;
             if (is_failure(event.state)) failures_.push_back(failure_text(event));
             if (failures_.size() > kFailuresShown) failures_.pop_front();
             break;
@@ -124,6 +125,7 @@ std::string BatchBoard::pace_line(WallTime now) const {
 
 std::vector<std::string> BatchBoard::lines(WallTime now, std::size_t width, std::size_t height) const {
     std::vector<std::string> out{counts_text(counts_), pace_line(now)};
+    if (reused_ > 0) out.front() += fmt::format(", {} of them reused", reused_);
     if (!notice_.empty()) out.push_back(notice_);
     std::size_t fixed = out.size() + failures_.size();
     std::size_t room = height > fixed + 1 ? height - fixed : 1;

@@ -41,6 +41,7 @@ private:
     store::JobCounts counts_;
     std::uint32_t window_ = 0;
     WallTime began_{};
+    std::uint32_t reused_ = 0;          ///< by this process
     std::uint32_t settled_before_ = 0;  ///< when this process took the batch
     std::map<std::uint32_t, Job> running_;
     std::deque<std::string> failures_;  ///< the last few

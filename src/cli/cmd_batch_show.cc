@@ -143,7 +143,7 @@ private:
             table.add({harmless_line(job.name), std::string(to_string(job.state)), fmt::to_string(job.attempts),
                        job.reason.empty() ? "-" : harmless_line(job.reason),
                        job.exit_code ? fmt::to_string(*job.exit_code) : "-", time_of(job, now),
-                       job.run_id.empty() ? "-" : job.run_id, harmless_line(job.detail)});
+                       job.run_id.empty() ? "-" : job.run_id, job.reused ? "reused" : harmless_line(job.detail)});
         constexpr std::size_t kStateColumn = 1;
         return text + "\n" +
                table.render(console.out_width(), [&](int row, std::size_t column, const std::string& cell) {

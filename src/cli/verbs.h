@@ -50,6 +50,7 @@ std::unique_ptr<Command> make_command() {
 extern const Verb kUpVerb, kRunVerb, kValidateVerb, kPlanVerb, kInitVerb, kSchemaVerb, kHistoryVerb, kHistoryShowVerb,
     kHistoryLogsVerb, kImagePullVerb, kImageLsVerb, kImageInspectVerb, kImageRmVerb, kImagePruneVerb, kImageVerifyVerb,
     kImageProvidersVerb, kBatchRunVerb, kBatchResumeVerb, kBatchRetryVerb, kBatchCancelVerb, kBatchLsVerb,
-    kBatchShowVerb, kBatchReportVerb, kGcVerb, kDoctorVerb, kVersionVerb, kCompletionVerb, kManVerb, kHelpVerb;
+    kBatchShowVerb, kBatchExplainVerb, kBatchReportVerb, kGcVerb, kDoctorVerb, kVersionVerb, kCompletionVerb, kManVerb,
+    kHelpVerb;
 
 }  // namespace vmette::cli

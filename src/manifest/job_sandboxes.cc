@@ -121,10 +121,29 @@ private:
         }
         if (const Value* priority = get(tree_, "priority")) job.priority = static_cast<std::int32_t>(priority->number);
         read(tree_, "cache", job.cache);
+        if (job.cache) check_reusable(job.sandbox, report);
         job.retry = varies("retry") ? read_retry(tree_.find("retry")) : common_retry_;
         for (const auto& problem : report.problems()) pass_on(context, problem);
         if (!report.empty()) return std::nullopt;
         return job;
+    }
+
+    /// A stored success is its output and its artifacts. What a job writes to the host beside these would be missing.
+    void check_reusable(const Sandbox& sandbox, Report& report) const {
+        Place place = get(tree_, "cache")->place;
+        for (const Share& share : sandbox.shares)
+            if (share.mode == ShareMode::rw)
+                report.add(
+                    place,
+                    "cache = true: the share {} is rw, and a reused result would not write it; make it \"ro\" or "
+                    "\"overlay\" and take what the job makes from its output or artifacts",
+                    share.tag);
+        for (std::size_t i = 0; i < sandbox.disks.size(); ++i)
+            if (!sandbox.disks[i].read_only)
+                report.add(place,
+                           "cache = true: disks[{}] can be written, and a reused result would not write it; say "
+                           "read_only = true",
+                           i);
     }
 
     /// What is wrong in a text that a template made is the job's; anything else is the table's, and told once.

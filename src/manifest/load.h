@@ -74,6 +74,10 @@ Result<LoadRequest::Source> read_source(const std::filesystem::path& path);
 /// sandboxes give equal text (the manifest's digest is the SHA-256 of this text).
 std::string to_toml(const Sandbox& sandbox);
 
+/// The lines of to_toml() as dotted keys and their values ("limits.memory", "\"512M\""), in its order; a table of a
+/// list has its number ("artifacts[0].path"). What [metadata] holds is left out.
+std::vector<std::pair<std::string, std::string>> flat_keys(const Sandbox& sandbox);
+
 /// The commented manifest that `vmette init` writes; `name` is made to fit.
 std::string starter_manifest(std::string_view name);
 

@@ -4,6 +4,7 @@
 
 #include "base/digest.h"
 #include "manifest/load.h"
+#include "scheduler/needs.h"
 #include "scheduler/retry.h"
 
 namespace vmette::scheduler {
@@ -11,13 +12,6 @@ namespace {
 
 /// So many jobs are named that cannot be run; the rest is counted.
 constexpr std::size_t kNamed = 5;
-
-std::string needs_text(const std::vector<manifest::Need>& needs) {
-    std::string text;
-    for (const auto& need : needs)
-        text += fmt::format("{}{}{}", text.empty() ? "" : " ", need.group ? "g" : "", need.index);
-    return text;
-}
 
 /// Complaints of one kind, named by job.
 class Complaints {
@@ -43,7 +37,6 @@ public:
 
     Result<> add(manifest::BatchJob&& job) {
         for (const auto& sentence : manifest::not_available_yet(job.sandbox)) unavailable_.add(job.name, sentence);
-        if (job.cache) unavailable_.add(job.name, "cache is not available yet");
         for (const auto& secret : job.sandbox.secrets)
             if (!secret.env.empty() && ::getenv(secret.env.c_str()) == nullptr)
                 unset_.add(job.name, fmt::format("the secret {} comes from the variable {}, which is not set",

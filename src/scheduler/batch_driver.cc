@@ -3,10 +3,10 @@
 #include <poll.h>
 
 #include <algorithm>
-#include <charconv>
 #include <csignal>
 
 #include "base/digest.h"
+#include "scheduler/needs.h"
 #include "scheduler/retry.h"
 
 namespace vmette::scheduler {
@@ -40,22 +40,6 @@ PlanState plan_state(store::JobState state) {
     return PlanState::failed;
 }
 
-/// "12 g3": jobs and groups by index.
-void add_needs(BatchPlan& plan, const store::JobRecord& job, std::uint32_t jobs, std::uint32_t groups) {
-    std::string_view text = job.needs;
-    while (!text.empty()) {
-        auto word = text.substr(0, text.find(' '));
-        text.remove_prefix(std::min(word.size() + 1, text.size()));
-        bool group = word.starts_with('g');
-        if (group) word.remove_prefix(1);
-        std::uint32_t needed = 0;
-        auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), needed);
-        // A damaged row must not index beyond what there is.
-        if (error != std::errc{} || needed >= (group ? groups : jobs)) continue;
-        group ? plan.needs_group(job.index, needed) : plan.needs_job(job.index, needed);
-    }
-}
-
 }  // namespace
 
 BatchDriver::BatchDriver(const BatchHost& host, const store::BatchRecord& batch, manifest::BatchRules rules)
@@ -79,6 +63,8 @@ Result<BatchOutcome> BatchDriver::drive() {
     flush();
     if (broken_) return Failure(*broken_);
     BatchOutcome outcome{final_status(), counts()};
+    outcome.reused = static_cast<std::uint32_t>(std::ranges::count_if(
+        jobs_, [](const auto& job) { return job.reused && job.state == store::JobState::succeeded; }));
     VMETTE_CHECK_OK(queue_.release(batch_.id, self_, outcome.status));
     tell(event(BatchEvent::Kind::batch_ended));
     return outcome;
@@ -107,7 +93,9 @@ void BatchDriver::build_plan() {
         plan_->add_job(planned);
         if (job.state == store::JobState::failed || job.state == store::JobState::unknown) ++failures_;
     }
-    for (const auto& job : jobs_) add_needs(*plan_, job, jobs, groups);
+    for (const auto& job : jobs_)
+        for (const auto& need : parse_needs(job.needs, jobs, groups))
+            need.group ? plan_->needs_group(job.index, need.index) : plan_->needs_job(job.index, need.index);
     plan_->seal();
 }
 

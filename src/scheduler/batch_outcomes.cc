@@ -58,12 +58,18 @@ void BatchDriver::attempt_ended(AttemptEvent& heard) {
         heard.record.error = heard.text;
         heard.record.attempt = job.attempts;
     }
+    if (heard.reused) {
+        // It ended long ago; for this job it ends now.
+        heard.record.attempt = job.attempts;
+        heard.record.finished_at = host_.clock.now();
+    }
     auto change = after_attempt(job, heard.record, host_.clock.now(), host_.dice());
     if (heard.record.status == store::RunStatus::stopped && running.cancelled) {
         change.state = store::JobState::cancelled;
         change.at = host_.clock.now();
     }
     auto duration = std::chrono::duration_cast<Duration>(host_.clock.monotonic() - running.since);
+    change.reused = heard.reused;
     settle(heard.job, change, heard, duration);
 }
 
@@ -75,6 +81,8 @@ void BatchDriver::settle(std::uint32_t index, const store::JobChange& change, co
     job.reason = change.reason;
     job.exit_code = change.exit_code;
     job.detail = change.detail;
+    job.reused = change.reused;
+    if (change.reused) job.run_id = change.run_id;
     job.not_before = change.not_before;
     changes_.push_back(change);
     bool again = change.state == store::JobState::pending;
@@ -86,7 +94,8 @@ void BatchDriver::settle(std::uint32_t index, const store::JobChange& change, co
     } else {
         plan_->finished(index, settled_state(change.state));
         job.finished_at = wall;
-        durable_ = true;
+        // What was reused can be reused again.
+        durable_ = durable_ || !change.reused;
     }
     told.attempt = job.attempts;
     told.run_id = job.run_id;

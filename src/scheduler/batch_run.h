@@ -75,6 +75,7 @@ struct BatchHost {
 struct BatchOutcome {
     store::BatchStatus status = store::BatchStatus::interrupted;
     store::JobCounts counts;
+    std::uint32_t reused = 0;  ///< of those that succeeded: whose result is an earlier run's
 };
 
 /// Drives a batch that this process has made or taken (store::Batches::take) until every job is settled or the stop

@@ -5,6 +5,7 @@
 
 #include <csignal>
 #include <cstdint>
+#include <cstdlib>
 #include <utility>
 
 #include "manifest/load.h"
@@ -27,6 +28,11 @@ Result<manifest::Sandbox> stored_sandbox(store::Store& store, const std::string&
     return fail(ErrorCode::internal, "the stored manifest cannot be read: {}", sandbox.error().front().message);
 }
 
+std::optional<std::string> process_environment(const std::string& name) {
+    const char* value = ::getenv(name.c_str());
+    return value != nullptr ? std::optional<std::string>(value) : std::nullopt;
+}
+
 }  // namespace
 
 /// Passes on what a run says of itself.
@@ -46,6 +52,12 @@ private:
     MachineAttempts& attempts_;
     std::uint32_t job_;
 };
+
+MachineAttempts::MachineAttempts(const AttemptSetting& setting, Fd wake)
+    : setting_(setting),
+      cache_({setting.layout, setting.clock, setting.providers, process_environment, setting.batch_id,
+              setting.batch_name, setting.offline, setting.reuse}),
+      wake_(std::move(wake)) {}
 
 Result<std::unique_ptr<MachineAttempts>> MachineAttempts::make(const AttemptSetting& setting) {
     Fd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
@@ -108,44 +120,69 @@ std::optional<AttemptOrder> MachineAttempts::next_order() {
 }
 
 void MachineAttempts::work() {
+    std::optional<store::Store> store;
     while (auto order = next_order()) {
         StopSource* stop = nullptr;
         {
             std::lock_guard lock(mutex_);
             stop = stops_.at(order->job).get();
         }
-        tell(carry_out(*order, *stop));
+        tell(carry_out(store, *order, *stop));
     }
 }
 
-AttemptEvent MachineAttempts::carry_out(const AttemptOrder& order, StopSource& stop) {
+AttemptEvent MachineAttempts::carry_out(std::optional<store::Store>& store, const AttemptOrder& order,
+                                        StopSource& stop) {
     AttemptEvent event{.job = order.job, .kind = AttemptEvent::Kind::ended};
-    // A connection belongs to one thread; opening one costs less than a millisecond.
-    auto outcome = [&]() -> Result<RunOutcome> {
-        VMETTE_TRY(auto store, store::Store::open(setting_.layout.database(), setting_.clock));
-        VMETTE_TRY(auto sandbox, stored_sandbox(store, setting_.batch_id, order.job));
-        RunHost host{setting_.layout, setting_.clock, store, setting_.providers};
-        RunOptions options;
-        options.offline = setting_.offline;
-        options.stop = &stop;
-        options.run_id = order.run_id;
-        options.batch = setting_.batch_id;
-        options.job = order.name;
-        options.attempt = order.attempt;
-        Teller teller(*this, order.job);
-        return run_sandbox(host, sandbox, options, teller);
+    auto done = [&]() -> Result<> {
+        if (!store) {
+            VMETTE_TRY(store, store::Store::open(setting_.layout.database(), setting_.clock));
+        }
+        return reuse_or_run(*store, order, stop, event);
     }();
-    if (!outcome) {
-        event.text = outcome.error().text();
+    if (!done) {
+        store.reset();
+        event.text = done.error().text();
         return event;
     }
-    event.record = std::move(outcome->record);
     if (setting_.results != nullptr) {
         // The run ended as it did: results that cannot be copied are in its own folder all the same.
-        if (auto put = setting_.results->put(order.name, event.record); !put)
-            tell({.job = order.job, .kind = AttemptEvent::Kind::warning, .text = put.error().text()});
+        if (auto put = setting_.results->put(order.name, event.record); !put) warn(order.job, put.error().text());
     }
     return event;
+}
+
+Result<> MachineAttempts::reuse_or_run(store::Store& store, const AttemptOrder& order, StopSource& stop,
+                                       AttemptEvent& event) {
+    VMETTE_TRY(auto sandbox, stored_sandbox(store, setting_.batch_id, order.job));
+    ResultCache::Answer answer;
+    if (order.cache) {
+        answer = cache_.ask(store, sandbox, order, stop);
+        if (answer.stored) {
+            event.record = *std::move(answer.stored);
+            event.reused = true;
+            return {};
+        }
+    }
+    RunHost host{setting_.layout, setting_.clock, store, setting_.providers};
+    RunOptions options;
+    options.offline = setting_.offline;
+    options.stop = &stop;
+    options.run_id = order.run_id;
+    options.batch = setting_.batch_id;
+    options.job = order.name;
+    options.attempt = order.attempt;
+    Teller teller(*this, order.job);
+    VMETTE_TRY(auto outcome, run_sandbox(host, sandbox, options, teller));
+    event.record = std::move(outcome.record);
+    if (!order.cache) return {};
+    auto not_kept = cache_.keep(store, sandbox, order, answer, event.record, stop);
+    if (!not_kept.empty()) warn(order.job, "its result is not stored for reuse: " + not_kept);
+    return {};
+}
+
+void MachineAttempts::warn(std::uint32_t job, std::string text) {
+    tell({.job = job, .kind = AttemptEvent::Kind::warning, .text = std::move(text)});
 }
 
 }  // namespace vmette::scheduler

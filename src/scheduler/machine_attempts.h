@@ -14,6 +14,7 @@
 #include "base/layout.h"
 #include "rootfs/provider.h"
 #include "scheduler/attempts.h"
+#include "scheduler/result_cache.h"
 #include "scheduler/results_folder.h"
 #include "scheduler/stop.h"
 
@@ -28,6 +29,7 @@ struct AttemptSetting {
     std::string batch_name;
     const ResultsFolder* results = nullptr;  ///< null: none
     bool offline = false;
+    bool reuse = true;  ///< jobs that allow it may take the result of an earlier run
 };
 
 /// Destruction stops what still runs, at once, and waits for it. The signals that end a batch must be blocked in the
@@ -45,14 +47,18 @@ public:
 private:
     class Teller;
 
-    MachineAttempts(const AttemptSetting& setting, Fd wake) : setting_(setting), wake_(std::move(wake)) {}
+    MachineAttempts(const AttemptSetting& setting, Fd wake);
     void work();
     /// Next order to carry out; nothing when all is over.
     std::optional<AttemptOrder> next_order();
-    AttemptEvent carry_out(const AttemptOrder& order, StopSource& stop);
+    /// `store` is the thread's own connection, opened when it is empty.
+    AttemptEvent carry_out(std::optional<store::Store>& store, const AttemptOrder& order, StopSource& stop);
+    Result<> reuse_or_run(store::Store& store, const AttemptOrder& order, StopSource& stop, AttemptEvent& event);
+    void warn(std::uint32_t job, std::string text);
     void tell(AttemptEvent event);
 
     AttemptSetting setting_;
+    ResultCache cache_;
     Fd wake_;  ///< an eventfd
 
     std::mutex mutex_;  ///< guards what follows

@@ -21,7 +21,28 @@ void keep_in_bounds(const Layout& layout, store::Store& store, const Clock& cloc
         log(LogLevel::info, "{} images pruned, {}", pruned->removed.size(), human_size(pruned->bytes));
 }
 
+rootfs::PullPolicy pull_policy(manifest::Pull pull) {
+    switch (pull) {
+        case manifest::Pull::missing:
+            return rootfs::PullPolicy::missing;
+        case manifest::Pull::always:
+            return rootfs::PullPolicy::always;
+        case manifest::Pull::never:
+            return rootfs::PullPolicy::never;
+    }
+    return rootfs::PullPolicy::missing;
+}
+
 }  // namespace
+
+ResolveRequest image_request(const manifest::Sandbox& sandbox, bool offline) {
+    ResolveRequest request;
+    request.source = sandbox.rootfs.source;
+    request.pull = pull_policy(sandbox.rootfs.pull);
+    request.offline = offline;
+    request.ca_certs = sandbox.vm.ca_certs;
+    return request;
+}
 
 Result<rootfs::Resolved> resolve_image(const Layout& layout, store::Store& store, const Clock& clock,
                                        const rootfs::Registry& providers, const ResolveRequest& request) {

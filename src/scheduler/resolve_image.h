@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/layout.h"
+#include "manifest/sandbox.h"
 #include "rootfs/provider.h"
 #include "store/store.h"
 
@@ -21,6 +22,9 @@ struct ResolveRequest {
     std::function<void(const rootfs::Progress&)> progress;
     std::function<bool()> cancelled;
 };
+
+/// The image that a sandbox's manifest asks for.
+ResolveRequest image_request(const manifest::Sandbox& sandbox, bool offline);
 
 /// Resolves, records the use, and keeps the cache within the bounds of config.toml when something came into it (never
 /// taking what a run holds, nor the image itself). A cache that cannot be pruned is logged and not an error.

@@ -53,18 +53,6 @@ store::RunRecord new_record(const RunHost& host, const manifest::Sandbox& sandbo
     return record;
 }
 
-rootfs::PullPolicy pull_policy(manifest::Pull pull) {
-    switch (pull) {
-        case manifest::Pull::missing:
-            return rootfs::PullPolicy::missing;
-        case manifest::Pull::always:
-            return rootfs::PullPolicy::always;
-        case manifest::Pull::never:
-            return rootfs::PullPolicy::never;
-    }
-    return rootfs::PullPolicy::missing;
-}
-
 /// Everything between the row's first and last write. A failure is a pair of reason and error.
 class RunJob {
 public:
@@ -135,14 +123,9 @@ private:
     }
 
     Result<rootfs::Resolved> resolve_root() {
-        ResolveRequest request{
-            .source = sandbox_.rootfs.source,
-            .pull = pull_policy(sandbox_.rootfs.pull),
-            .offline = options_.offline,
-            .ca_certs = sandbox_.vm.ca_certs,
-            .progress = [this](const rootfs::Progress& progress) { observer_.on_image_progress(progress); },
-            .cancelled = [this] { return stop_requested(); },
-        };
+        auto request = image_request(sandbox_, options_.offline);
+        request.progress = [this](const rootfs::Progress& progress) { observer_.on_image_progress(progress); };
+        request.cancelled = [this] { return stop_requested(); };
         VMETTE_TRY(auto root, resolve_image(host_.layout, host_.store, host_.clock, host_.providers, request));
         record_.image_digest = root.digest;
         record_.image_provider = root.provider;

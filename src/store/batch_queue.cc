@@ -56,6 +56,7 @@ const std::string kChangeJob =
     "reason = coalesce(?6, reason), "
     "exit_code = iif(?6 IS NULL, exit_code, ?7), "
     "detail = iif(?6 IS NULL, detail, ?8), "
+    "reused = iif(?6 IS NULL, reused, ?12), "
     "run_id = iif(?4 = 0, NULL, coalesce(?9, run_id)), "
     "started_at = iif(?4 = 0, NULL, iif(?3 = 'running', coalesce(started_at, ?10), started_at)), "
     "finished_at = iif(?11, coalesce(?10, finished_at), NULL) "
@@ -74,6 +75,7 @@ void change_job(Database& database, SQLite::Statement& statement, std::int64_t k
     bind_value(*query, 9, change.run_id);
     bind_value(*query, 10, change.at);
     bind_value(*query, 11, is_final(change.state));
+    bind_value(*query, 12, change.reused);
     query->executeStep();
     if (database.connection().getChanges() != 1)
         throw DamagedRow(fmt::format("a batch lacks its job {}", change.index));

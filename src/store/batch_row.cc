@@ -54,6 +54,7 @@ void visit_job(Record& job, Visitor&& visit) {
     visit("detail", job.detail);
     visit("started_at", job.started_at);
     visit("finished_at", job.finished_at);
+    visit("reused", job.reused);
 }
 
 /// A million needs of one job.

@@ -72,12 +72,13 @@ struct JobRecord {
     std::string run_id;                               ///< of the last attempt; empty: none was begun
     std::string detail;                               ///< one line: "needs build", the run's error
     std::optional<WallTime> started_at, finished_at;  ///< of the first attempt's begin, of the job's end
+    bool reused = false;                              ///< `run_id` is an earlier run, whose result was taken
     bool operator==(const JobRecord&) const = default;
 };
 
-/// One change of a job's state. A reason, an exit code and a detail are of one end: with a reason all three are
-/// written, without one all three stay. Other fields that are absent stay as they are; with no attempt at all there is
-/// no run and no begin.
+/// One change of a job's state. A reason, an exit code, a detail and `reused` are of one end: with a reason all of them
+/// are written, without one all of them stay. Other fields that are absent stay as they are; with no attempt at all
+/// there is no run and no begin.
 struct JobChange {
     std::uint32_t index = 0;
     JobState state = JobState::pending;
@@ -88,6 +89,7 @@ struct JobChange {
     std::string run_id;
     std::string detail;
     std::optional<WallTime> at;  ///< when: becomes started_at (first `running`) or finished_at (a final state)
+    bool reused = false;
 };
 
 /// How many jobs are in each state.
@@ -161,12 +163,30 @@ public:
     struct CachedResult {
         std::string run_id;
         std::string inputs;  ///< what went into the key, by name: JSON, opaque here
+        bool operator==(const CachedResult&) const = default;
     };
     Result<std::optional<CachedResult>> cached(std::string_view key);
     /// `not_found` without a row of that run, with which it goes.
     Result<> put_cached(std::string_view key, const CachedResult& result);
     /// The newest cached result of a job of this name in any batch of this name, for `explain`.
     Result<std::optional<CachedResult>> cached_for(std::string_view batch_name, std::string_view job);
+    /// The newest of all, newest first.
+    Result<std::vector<CachedResult>> recent_cached(std::uint32_t limit);
+    /// Drops what turned out to be gone or damaged, if it is still of this run.
+    Result<> remove_cached(std::string_view key, std::string_view run_id);
+
+    /// Why a job was run although a stored success would have done: JSON, opaque here. Empty: nothing is known.
+    Result<std::string> cache_decision(std::string_view batch_id, std::uint32_t job);
+    Result<> put_cache_decision(std::string_view batch_id, std::uint32_t job, std::string_view decision);
+
+    /// What a folder held, by its digest. Of all listings together no more than kMostListings bytes are kept, those
+    /// used last.
+    Result<std::optional<std::string>> tree_listing(std::string_view digest);
+    Result<> put_tree_listing(std::string_view digest, std::string_view listing);
+    static constexpr std::int64_t kMostListings = std::int64_t{32} << 20;
+
+    /// Random, made when it is first asked for, the same for all who use this database: what secrets are hashed with.
+    Result<std::string> cache_salt();
 
     /// The pool that all vmette processes share: what is claimed by living processes.
     struct Claim {

@@ -28,6 +28,20 @@ TEST(DigestTest, KnownVectors) {
     EXPECT_EQ(sha256_hex(std::string(1'000'000, 'a')), kOfMillionA);
 }
 
+// Vectors: RFC 4231, test cases 2 and 6 (a key longer than a block).
+TEST(DigestTest, HmacOfKnownVectors) {
+    EXPECT_EQ(hmac_sha256_hex("Jefe", "what do ya want for nothing?"),
+              "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+    EXPECT_EQ(hmac_sha256_hex(std::string(131, '\xaa'), "Test Using Larger Than Block-Size Key - Hash Key First"),
+              "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
+}
+
+TEST(DigestTest, RandomHexIsAsLongAsAskedFor) {
+    EXPECT_EQ(random_hex(0), "");
+    EXPECT_EQ(random_hex(32).size(), 64U);
+    EXPECT_NE(random_hex(32), random_hex(32));
+}
+
 TEST(DigestTest, PiecesMakeTheSameDigest) {
     Sha256 hash;
     for (int i = 0; i < 1000; ++i) hash.update(std::string(1000, 'a'));

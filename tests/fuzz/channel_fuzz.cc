@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <optional>
 #include <string_view>
 
 #include "vm/guest_protocol.h"
@@ -47,6 +48,33 @@ private:
     bool started_ = false, exited_ = false;
 };
 
+/// Holds the promises that files are written by.
+class ArtifactChecker final : public ArtifactSink {
+public:
+    Result<> begin(std::string_view path, std::uint64_t bytes) override {
+        if (over_ || left_ || !wire::artifact_path_problem(path).empty() || !path.starts_with("out/")) std::abort();
+        room_ = bytes <= room_ ? room_ - bytes : (std::abort(), 0);
+        left_ = bytes;
+        return {};
+    }
+    void data(std::string_view bytes) override {
+        if (!left_ || bytes.size() > *left_) std::abort();
+        *left_ -= bytes.size();
+    }
+    void end() override {
+        if (left_ != 0U) std::abort();
+        left_.reset();
+    }
+    void abandon(std::string_view) override { left_.reset(); }
+    void report(const ArtifactSummary&) override { over_ = true; }
+    void cut() override { over_ = true; }
+
+private:
+    std::uint64_t room_ = 1 << 20;
+    std::optional<std::uint64_t> left_;
+    bool over_ = false;
+};
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -54,7 +82,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     StillClock clock;
     Checker checker;
     GuestProtocol protocol(clock, checker);
-    unsigned reached = data[0] % 5;
+    ArtifactChecker artifacts;
+    unsigned reached = data[0] % 6;
     std::size_t step = data[1] == 0 ? size : data[1];
     auto feed = [&](wire::Type type, std::uint16_t stream, const std::string& payload) {
         if (!protocol.feed(wire::frame(type, stream, payload))) std::abort();
@@ -68,7 +97,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (reached >= 4) {
         feed(wire::Type::started, kCommandStream, wire::encode(wire::Started{}));
         protocol.sent_stdin(1000);
-        protocol.sent_finish();
+        protocol.sent_finish(reached == 4 ? ArtifactRequest{} : ArtifactRequest{{{"/out/**", 1 << 20}}, &artifacts});
     }
     std::string_view rest(reinterpret_cast<const char*>(data + 2), size - 2);
     while (!rest.empty()) {

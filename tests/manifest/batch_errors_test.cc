@@ -13,6 +13,33 @@ using testing::Files;
 using testing::load_batch_text;
 using testing::load_jobs;
 
+TEST(BatchErrorsTest, ResultThatWritesToTheHostIsNotReusable) {
+    EXPECT_EQ(
+        load_jobs(R"([[job]]
+name = "job-{{n}}"
+exec = "true"
+shares = ["./in:/in:ro", "./over:/over:overlay", "./out:/out:rw"]
+disks = [{ path = "a.img", read_only = true }, { path = "b.img" }]
+cache = true
+matrix.n = [1, 2]
+)")
+            .error,
+        R"(batch.toml:7:9: error: cache = true: the share out is rw, and a reused result would not write it; make it "ro" or "overlay" and take what the job makes from its output or artifacts
+    cache = true
+            ^
+
+batch.toml:7:9: error: cache = true: disks[1] can be written, and a reused result would not write it; say read_only = true
+    cache = true
+            ^
+)");
+    EXPECT_EQ(load_jobs("[[job]]\nname = \"a\"\nexec = \"true\"\nshares = [\"./out:/out:rw\"]\ncache = false\n").error,
+              "");
+    auto varies = load_jobs(
+        "[[job]]\nname = \"job-{{mode}}\"\nexec = \"true\"\nshares = [\"./out:/out:{{mode}}\"]\ncache = true\n"
+        "matrix.mode = [\"ro\", \"rw\"]\n");
+    EXPECT_NE(varies.error.find("the share out is rw"), std::string::npos) << varies.error;
+}
+
 TEST(BatchErrorsTest, AllOfThemAreListedInOneGo) {
     EXPECT_EQ(
         load_batch_text(R"(rootfs = "./r"

@@ -73,6 +73,8 @@ env = { P = "{{p}}" }
 labels = { "a.b/c" = "{{m}}" }
 priority = -3
 cache = true
+shares = ["./in:/in:overlay"]
+disks = []
 retry.max = 0
 )",
                                                  files);

@@ -1,3 +1,4 @@
+#include <map>
 #include <random>
 
 #include <gtest/gtest.h>
@@ -213,6 +214,24 @@ switch_root = false
 b = { c = 1 }
 a = ["$"]
 )");
+}
+
+TEST(WriteTest, FlatKeysAreTheLinesByTheirWholeNames) {
+    auto loaded = testing::load_text(
+        "exec = \"a\\nb = c\"\n[env]\nB = \"[2]\"\n[[artifacts]]\npath = \"/a\"\n"
+        "[[artifacts]]\npath = \"/b\"\n[metadata]\nnote = \"n\"\n[metadata.deep]\nexec = 1\n[labels]\n\"a.b/c\" = "
+        "\"1\"\n");
+    ASSERT_EQ(loaded.error, "");
+    std::map<std::string, std::string> keys;
+    for (const auto& [name, value] : flat_keys(loaded.sandbox))
+        EXPECT_TRUE(keys.emplace(name, value).second) << name << " twice";
+    EXPECT_EQ(keys["exec"], "\"a\\nb = c\"");
+    EXPECT_EQ(keys["env.B"], "\"[2]\"");
+    EXPECT_EQ(keys["artifacts[0].path"], "\"/a\"");
+    EXPECT_EQ(keys["artifacts[1].path"], "\"/b\"");
+    EXPECT_EQ(keys["labels.\"a.b/c\""], "\"1\"");
+    EXPECT_EQ(keys["limits.vcpus"], "1");
+    EXPECT_FALSE(keys.contains("metadata.note") || keys.contains("note"));
 }
 
 }  // namespace

@@ -146,7 +146,7 @@ struct BatchFixture : testing::Test {
         batch.name = rules.name;
         batch.created_at = clock.now();
         batch.rules = to_json(rules);
-        batch.groups = {"demo"};
+        if (batch.groups.empty()) batch.groups = {"demo"};
         batch.jobs = static_cast<std::uint32_t>(jobs.size());
         batch.owner = own_identity();
         auto writer = batches.create(batch.id);

@@ -60,6 +60,91 @@ TEST_F(CachedResultsTest, NewestOfAJobInAnyBatchOfTheName) {
     EXPECT_EQ(run_of(batches().cached_for("", "build")), "none");
 }
 
+TEST_F(CachedResultsTest, NewestOfAllComeFirst) {
+    for (const char* id : {"01r", "01s", "01t"}) {
+        insert(id, "", "");
+        ASSERT_OK(batches().put_cached(std::string("key of ") + id, {id, "{}"}));
+        clock_.advance(std::chrono::milliseconds(1));
+    }
+    auto found = value_of(batches().recent_cached(2));
+    ASSERT_EQ(found.size(), 2U);
+    EXPECT_EQ(found[0].run_id, "01t");
+    EXPECT_EQ(found[1].run_id, "01s");
+}
+
+TEST_F(CachedResultsTest, RemovedOnlyWhenItIsStillOfThatRun) {
+    insert("01r", "", "");
+    ASSERT_OK(batches().put_cached("k", {"01r", "{}"}));
+    ASSERT_OK(batches().remove_cached("k", "01x"));
+    EXPECT_EQ(run_of(batches().cached("k")), "01r");
+    ASSERT_OK(batches().remove_cached("k", "01r"));
+    EXPECT_EQ(run_of(batches().cached("k")), "none");
+}
+
+TEST_F(CachedResultsTest, DecisionsAreOfOneJobEachAndGoWithTheBatch) {
+    ASSERT_OK(write_batch(batches(), new_batch("01a", 2)));
+    EXPECT_EQ(value_of(batches().cache_decision("01a", 0)), "");
+    ASSERT_OK(batches().put_cache_decision("01a", 0, "{}"));
+    ASSERT_OK(batches().put_cache_decision("01a", 0, R"({"cause":"gone"})"));
+    EXPECT_EQ(value_of(batches().cache_decision("01a", 0)), R"({"cause":"gone"})");
+    EXPECT_EQ(value_of(batches().cache_decision("01a", 1)), "");
+    EXPECT_EQ(batches().put_cache_decision("01a", 2, "{}").error().text(), "batch 01a has no job 2");
+    EXPECT_EQ(batches().cache_decision("01x", 0).error().code, ErrorCode::not_found);
+    SQLite::Database other(path().string(), SQLite::OPEN_READWRITE);
+    other.exec("PRAGMA foreign_keys = ON; DELETE FROM batches");
+    EXPECT_EQ(other.execAndGet("SELECT count(*) FROM cache_decisions").getInt(), 0);
+}
+
+TEST_F(CachedResultsTest, ListingsAreBytesAndBounded) {
+    const std::string bytes("0123\0\xff\n", 7);
+    ASSERT_OK(batches().put_tree_listing("d", bytes));
+    EXPECT_EQ(value_of(batches().tree_listing("d")), bytes);
+    EXPECT_EQ(value_of(batches().tree_listing("D")), std::nullopt);
+    // Ten of a ninth of the room each, the first used again: the second has to go.
+    const std::string ninth(Batches::kMostListings / 9, 'x');
+    for (int i = 0; i < 10; ++i) {
+        clock_.advance(std::chrono::milliseconds(1));
+        ASSERT_OK(batches().put_tree_listing("big-" + std::to_string(i), ninth));
+        clock_.advance(std::chrono::milliseconds(1));
+        ASSERT_OK(batches().put_tree_listing("big-0", ninth));
+    }
+    EXPECT_TRUE(value_of(batches().tree_listing("big-0")));
+    EXPECT_FALSE(value_of(batches().tree_listing("big-1")));
+    EXPECT_TRUE(value_of(batches().tree_listing("big-2")));
+    EXPECT_TRUE(value_of(batches().tree_listing("big-9")));
+    EXPECT_FALSE(value_of(batches().tree_listing("d"))) << "the oldest";
+}
+
+TEST_F(CachedResultsTest, SaltIsRandomAndStays) {
+    auto salt = value_of(batches().cache_salt());
+    EXPECT_EQ(salt.size(), 64U);
+    EXPECT_EQ(value_of(batches().cache_salt()), salt);
+    auto again = open();
+    ASSERT_TRUE(again);
+    EXPECT_EQ(value_of(Batches(*again).cache_salt()), salt);
+    ASSERT_OK(store().remove_facts("cache-salt"));
+    EXPECT_NE(value_of(batches().cache_salt()), salt);
+}
+
+TEST_F(CachedResultsTest, WhetherAJobsResultWasReusedIsOfItsEnd) {
+    ASSERT_OK(write_batch(batches(), new_batch("01a", 1)));
+    auto self = own_identity();
+    auto apply = [&](JobState state, std::string reason, bool reused) {
+        JobChange change{.index = 0, .state = state, .attempts = 1, .reason = std::move(reason)};
+        change.run_id = "01old";
+        change.reused = reused;
+        return batches().apply("01a", self, {&change, 1}, false);
+    };
+    EXPECT_FALSE(job("01a", 0).reused);
+    ASSERT_OK(apply(JobState::succeeded, "exited", true));
+    EXPECT_TRUE(job("01a", 0).reused);
+    EXPECT_EQ(job("01a", 0).run_id, "01old");
+    ASSERT_OK(apply(JobState::running, "", false));
+    EXPECT_TRUE(job("01a", 0).reused) << "the last end's, as its reason is";
+    ASSERT_OK(apply(JobState::failed, "timeout", false));
+    EXPECT_FALSE(job("01a", 0).reused);
+}
+
 class ClaimsTest : public BatchesTest {
 protected:
     std::optional<std::int64_t> claim(std::int64_t pid, Batches::Claim wanted, Batches::Claim bound) {
