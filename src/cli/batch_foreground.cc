@@ -46,6 +46,15 @@ void say_outcome(Console& console, const store::BatchRecord& batch, const schedu
         console.note(fmt::format("`vmette batch show {} --failed` lists what failed", batch.id));
 }
 
+/// What lies where the results of jobs go that have not begun is of earlier batches.
+Result<> set_earlier_batches_aside(const scheduler::ResultsFolder& results, store::Store& store,
+                                   const store::BatchRecord& batch) {
+    VMETTE_TRY(auto jobs, store::Batches(store).jobs(batch.id));
+    for (const auto& job : jobs)
+        if (job.attempts == 0) VMETTE_CHECK_OK(results.set_aside(job.name));
+    return {};
+}
+
 /// The results of attempts that ended while, or died because, their scheduler did.
 Result<> put_what_nobody_put(Console& console, const store::BatchRecord& batch,
                              const std::vector<store::RunRecord>& attempts,
@@ -86,6 +95,7 @@ Result<int> drive_in_foreground(Context& context, const store::BatchRecord& batc
     std::optional<scheduler::ResultsFolder> results;
     if (!batch.results.empty()) {
         VMETTE_TRY(results, scheduler::ResultsFolder::open(batch.results));
+        VMETTE_CHECK_OK(set_earlier_batches_aside(*results, *store, batch));
     }
     auto providers = rootfs::Registry::with_builtin();
     VMETTE_TRY(auto attempts,

@@ -36,6 +36,7 @@ std::string counts_text(const store::JobCounts& counts) {
     add(counts.unknown, "unknown");
     add(counts.skipped, "skipped");
     add(counts.cancelled, "cancelled");
+    add(counts.running, "running");
     add(counts.pending, "waiting");
     return text;
 }

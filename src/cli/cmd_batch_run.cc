@@ -1,5 +1,7 @@
 /// vmette batch run, resume, retry, cancel: what changes a batch.
 
+#include <fcntl.h>
+
 #include <algorithm>
 
 #include "base/text.h"
@@ -31,6 +33,8 @@ public:
         if (vms_) manifest.set.push_back("pool.vms=" + *vms_);
         VMETTE_TRY(auto request, manifest_request(context, manifest));
         if (dry_run_) return list_jobs(context, request);
+        // What cannot be written is said before anything is stored.
+        if (flags_.events) VMETTE_CHECK_OK(open_file(*flags_.events, O_WRONLY | O_CREAT | O_APPEND, 0644));
         VMETTE_TRY(store::Store * store, context.swept_store());
         auto made =
             scheduler::create_batch(*store, context.clock(), {request, *file_, scheduler::host_size(), always_new_});
@@ -75,7 +79,15 @@ public:
     }
 
     Result<int> run(Context& context) override {
-        VMETTE_TRY(auto batch, take_batch(context, *id_));
+        VMETTE_TRY(store::Store * store, context.swept_store());
+        VMETTE_TRY(auto found, store::Batches(*store).find(*id_));
+        bool driven = found.status == store::BatchStatus::running && is_alive(found.owner);
+        if (!driven && !scheduler::is_resumable(found))
+            return fail(ErrorCode::not_found,
+                        "batch {} has ended ({}): nothing of it waits; `vmette batch retry {}` runs again what did not "
+                        "succeed",
+                        found.id, to_string(found.status), found.id);
+        VMETTE_TRY(auto batch, take_batch(context, found.id));
         return drive_in_foreground(context, batch, flags_);
     }
 
@@ -99,17 +111,16 @@ public:
     }
 
     Result<int> run(Context& context) override {
-        VMETTE_TRY(auto batch, take_batch(context, *id_));
-        VMETTE_TRY(store::Store * store, context.store());
+        VMETTE_TRY(store::Store * store, context.swept_store());
         store::Batches batches(*store);
+        VMETTE_TRY(auto found, batches.find(*id_));
+        // Before it is taken: a name that is wrong changes nothing.
+        VMETTE_CHECK_OK(choose(batches, found));
+        VMETTE_TRY(auto batch, take_batch(context, found.id));
         auto self = own_identity();
-        auto chosen = choose(batches, batch);
-        if (!chosen) {
-            VMETTE_CHECK_OK(batches.release(batch.id, self, batch.status));
-            return Failure(chosen.error());
-        }
-        VMETTE_CHECK_OK(batches.apply(batch.id, self, *chosen, true));
-        context.console().note(fmt::format("{} jobs are run again", chosen->size()));
+        VMETTE_TRY(auto chosen, choose(batches, batch));
+        VMETTE_CHECK_OK(batches.apply(batch.id, self, chosen, true));
+        context.console().note(fmt::format("{} jobs are run again", chosen.size()));
         return drive_in_foreground(context, batch, flags_);
     }
 

@@ -6,6 +6,7 @@
 #include <csignal>
 
 #include "base/digest.h"
+#include "base/units.h"
 #include "scheduler/needs.h"
 #include "scheduler/retry.h"
 
@@ -55,6 +56,7 @@ Result<BatchOutcome> BatchDriver::drive() {
     VMETTE_CHECK_OK(load());
     began_ = host_.clock.monotonic();
     tell(event(BatchEvent::Kind::batch_started));
+    warn_of_disk();
     note_settled();
     loop();
     bool resumable = ending_ == Ending::interrupted || ending_ == Ending::broken;
@@ -97,6 +99,26 @@ void BatchDriver::build_plan() {
         for (const auto& need : parse_needs(job.needs, jobs, groups))
             need.group ? plan_->needs_group(job.index, need.index) : plan_->needs_job(job.index, need.index);
     plan_->seal();
+}
+
+/// A pool that stays half empty without a word is a riddle.
+void BatchDriver::warn_of_disk() {
+    auto disk = host_.free_disk_mib ? host_.free_disk_mib() : std::nullopt;
+    std::uint64_t largest = 0;
+    std::uint32_t open = 0;
+    for (const auto& job : jobs_) {
+        if (job.state != store::JobState::pending) continue;
+        ++open;
+        largest = std::max<std::uint64_t>(largest, job.scratch_mib);
+    }
+    if (!disk || largest == 0) return;
+    auto wanted = std::min(rules_.pool.vms, open);
+    auto fitting = std::max<std::uint64_t>(*disk / largest, 1);
+    if (fitting < wanted)
+        warn(fmt::format(
+            "{} of free disk space let {} of {} machines run at once, as the scratch disk of each may grow to "
+            "{} (sandbox.scratch)",
+            human_size(*disk * kMiB), fitting, wanted, human_size(largest * kMiB)));
 }
 
 void BatchDriver::loop() {

@@ -31,6 +31,7 @@ private:
 
     Result<> load();
     void build_plan();
+    void warn_of_disk();
     void loop();
     void wait();
     void hear_stop();

@@ -345,10 +345,12 @@ void MachineRun::on_finished(const vm::GuestUsage& usage) {
 }
 
 void MachineRun::on_silence(bool silent) {
-    if (silent)
+    // Of one machine a person wants to know at once; of hundreds on a host that is busy it is noise.
+    if (silent && around_.options.batch.empty())
         around_.observer.on_warning("the guest has not answered for a second");
     else
-        log(LogLevel::info, "the guest answers again");
+        log(LogLevel::info, "run {}: the guest {}", record_.id,
+            silent ? "has not answered for a second" : "answers again");
 }
 
 void MachineRun::on_stdin_room() {

@@ -1,6 +1,7 @@
 #include "scheduler/results_folder.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -105,6 +106,8 @@ Result<ResultsFolder> ResultsFolder::open(const fs::path& path) {
     if (!folder) return fail(folder.error().code, "the results folder {}: {}", path.string(), folder.error().message);
     if (::faccessat(folder->get(), ".", W_OK | X_OK, AT_EACCESS) != 0)
         return fail_errno(fmt::format("the results folder {} cannot be written", path.string()));
+    if (::flock(folder->get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+        return fail(ErrorCode::busy, "the results folder {} is being written to by another batch", path.string());
     return ResultsFolder(*std::move(folder));
 }
 
@@ -121,6 +124,13 @@ Result<> ResultsFolder::put(const std::string& job, const store::RunRecord& run)
     }();
     if (!done) return fail(done.error().code, "the results of {}: {}", job, done.error().text());
     return {};
+}
+
+Result<> ResultsFolder::set_aside(const std::string& job) const {
+    auto folder = open_beneath(folder_, job, O_RDONLY | O_DIRECTORY);
+    if (!folder && folder.error().code == ErrorCode::not_found) return {};
+    if (!folder) return Failure(folder.error());
+    return move_away(*folder);
 }
 
 bool ResultsFolder::holds(const std::string& job, const std::string& run_id) const {

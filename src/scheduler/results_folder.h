@@ -15,12 +15,16 @@ namespace vmette::scheduler {
 /// folder, so nothing in it is trusted: no link is followed and nothing existing is opened for writing.
 class ResultsFolder {
 public:
-    /// Makes it when it is missing. Errors: io (not a folder, not writable), no_space.
+    /// Makes it when it is missing, and holds it for this batch alone. Errors: io (not a folder, not writable), no_space,
+    /// busy (another batch writes to it now).
     static Result<ResultsFolder> open(const std::filesystem::path& path);
 
     /// Copies what a finished run left into the folder of its job. Whoever looks sees a whole attempt or none of it:
     /// run.json comes last.
     Result<> put(const std::string& job, const store::RunRecord& run) const;
+
+    /// Moves what an earlier batch left of a job to its attempts/, so that all that is outside of it is of this batch.
+    Result<> set_aside(const std::string& job) const;
 
     /// Whether the folder of the job holds this run as its last attempt.
     bool holds(const std::string& job, const std::string& run_id) const;

@@ -126,7 +126,7 @@ TEST(BatchBoardTest, CountsPaceAndWhatRunsOldestFirst) {
     board.hear(done);
     EXPECT_THAT(
         board.lines(after(60), 100, 16),
-        ElementsAre("3 of 10 done, 3 ok, 5 waiting", "2 of 4 machines, 1m00s, 3.0 jobs a minute, about 2m20s left",
+        ElementsAre("3 of 10 done, 3 ok, 2 running, 5 waiting", "2 of 4 machines, 1m00s, 3.0 jobs a minute, about 2m20s left",
                     "   50.0s  exec      job-7", "   30.0s  starting  job-2  (attempt 3)"));
 }
 

@@ -261,6 +261,42 @@ TEST_F(BatchTest, ResultsThatCannotBeWrittenStartNothing) {
     EXPECT_TRUE(home().runs().empty());
 }
 
+TEST_F(BatchTest, WhatCannotBeWrittenLeavesNoBatch) {
+    auto file = batch("shut", "[[job]]\nname = \"job\"\nexec = \"true\"\n");
+    auto events = run(file, {"--events", "/no/such/folder/events"});
+    EXPECT_NE(events.code, 0);
+    home().write("results", "a file");
+    EXPECT_NE(run(file).code, 0);
+    EXPECT_EQ(Json::parse(home().vmette({"batch", "ls", "--json"}).out), Json::array());
+}
+
+TEST_F(BatchTest, WhatIsOverIsNotResumedAndAWrongNameChangesNothing) {
+    auto file = batch("over", "[[job]]\nname = \"bad\"\nexec = \"false\"\n");
+    EXPECT_EQ(run(file).code, 1);
+    auto before = show("over");
+    auto resumed = home().vmette({"batch", "resume", "over"});
+    EXPECT_EQ(resumed.code, 1) << resumed;
+    EXPECT_THAT(resumed.err, HasSubstr("has ended (failed)"));
+    EXPECT_EQ(home().vmette({"batch", "retry", "over", "nojob"}).code, 1);
+    EXPECT_EQ(show("over"), before);
+    EXPECT_EQ(home().vmette({"batch", "retry", "over"}, seconds(60)).code, 1);
+    EXPECT_EQ(jobs("over")["bad"]["attempts"], 2);
+}
+
+TEST_F(BatchTest, ResultsOfEarlierBatchesAreSetAside) {
+    auto file = batch("twice",
+                      "[[job]]\nname = \"first\"\nexec = \"true\"\n[[job]]\nname = \"second\"\nneeds = "
+                      "[\"first\"]\nexec = \"true\"\n");
+    EXPECT_EQ(run(file).code, 0);
+    auto finished = run(batch("twice",
+                              "[[job]]\nname = \"first\"\nexec = \"false\"\n[[job]]\nname = \"second\"\nneeds = "
+                              "[\"first\"]\nexec = \"true\"\n"));
+    EXPECT_EQ(finished.code, 1) << finished;
+    EXPECT_EQ(Json::parse(result("first", "run.json"))["exit_code"], 1);
+    EXPECT_EQ(result("second", "run.json"), "(none)") << "it was skipped";
+    EXPECT_EQ(Json::parse(result("second/attempts/1", "run.json"))["exit_code"], 0);
+}
+
 TEST_F(BatchTest, BrokenRowFiveThousandStartsNothing) {
     std::string rows;
     for (int n = 1; n < 5000; ++n) rows += fmt::format("{{\"n\": {}}}\n", n);

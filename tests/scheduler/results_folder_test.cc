@@ -12,6 +12,7 @@ namespace vmette::scheduler {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 using ::testing::UnorderedElementsAre;
@@ -88,21 +89,44 @@ TEST_F(ResultsFolderTest, HalfAnAttemptThatAKillLeftIsMovedToo) {
 }
 
 TEST_F(ResultsFolderTest, TellsWhichRunItHolds) {
-    auto opened = *ResultsFolder::open(results);
-    EXPECT_FALSE(opened.holds("build", "01a"));
+    auto holds = [this](const std::string& job, const std::string& id) {
+        return ResultsFolder::open(results)->holds(job, id);
+    };
+    EXPECT_FALSE(holds("build", "01a"));
     ASSERT_TRUE(put("build", run("01a", "x")));
-    EXPECT_TRUE(opened.holds("build", "01a"));
-    EXPECT_FALSE(opened.holds("build", "01"));
+    EXPECT_TRUE(holds("build", "01a"));
+    EXPECT_FALSE(holds("build", "01"));
     ASSERT_TRUE(put("build", run("01b", "x")));
-    EXPECT_FALSE(opened.holds("build", "01a"));
+    EXPECT_FALSE(holds("build", "01a"));
     // What a guest may have put there is neither followed nor waited for.
     fs::remove(results / "build" / "run.json");
     fs::create_symlink(results / "build" / "attempts" / "1" / "run.json", results / "build" / "run.json");
-    EXPECT_FALSE(opened.holds("build", "01a"));
+    EXPECT_FALSE(holds("build", "01a"));
     fs::remove(results / "build" / "run.json");
     ASSERT_EQ(::mkfifo((results / "build" / "run.json").c_str(), 0600), 0);
-    EXPECT_FALSE(opened.holds("build", "01a"));
-    EXPECT_FALSE(opened.holds("../build", "01a"));
+    EXPECT_FALSE(holds("build", "01a"));
+    EXPECT_FALSE(holds("../build", "01a"));
+}
+
+TEST_F(ResultsFolderTest, EarlierBatchIsSetAside) {
+    ASSERT_TRUE(put("build", run("01a", "x")));
+    {
+        auto opened = *ResultsFolder::open(results);
+        ASSERT_TRUE(opened.set_aside("build"));
+        ASSERT_TRUE(opened.set_aside("never-there"));
+    }
+    EXPECT_THAT(names(results / "build"), UnorderedElementsAre("attempts"));
+    EXPECT_EQ(read(results / "build" / "attempts" / "1" / "stdout.log"), "x");
+    EXPECT_FALSE(fs::exists(results / "never-there"));
+}
+
+TEST_F(ResultsFolderTest, BelongsToOneBatchAtATime) {
+    auto first = ResultsFolder::open(results);
+    ASSERT_TRUE(first);
+    auto second = ResultsFolder::open(results);
+    ASSERT_FALSE(second);
+    EXPECT_EQ(second.error().code, ErrorCode::busy);
+    EXPECT_THAT(second.error().text(), EndsWith("is being written to by another batch"));
 }
 
 TEST_F(ResultsFolderTest, LogsThatWereNotKeptAreNoError) {
