@@ -29,7 +29,7 @@ public:
         auto providers = rootfs::Registry::with_builtin();
         std::vector<std::string> documents;
         for (const auto& source : sources_) {
-            VMETTE_TRY(auto image, pull(context, *layout, *store, providers, signals, source));
+            VMETTE_TRY(auto image, pull(context, *layout, *store, providers, signals, with_absolute_path(source)));
             VMETTE_TRY(auto known, store->image_sources(image.digest));
             if (json_ && !known.empty()) documents.push_back(image_json(known, true));
             if (!json_) VMETTE_CHECK_OK(context.console().write(image.digest + "\n"));

@@ -18,7 +18,10 @@ std::vector<ImageSources> by_image(std::vector<store::StoredImage> all);
 /// "sha256:0123456789ab…" → "0123456789ab".
 std::string short_digest(std::string_view digest);
 
-/// "python:3.12" → "docker.io/library/python:3.12", as images of registries are kept; other sources are as they are.
+/// "docker-archive:x.tar" → "docker-archive:/here/x.tar"; a source without a path of this machine is as it is.
+std::string with_absolute_path(const std::string& source);
+
+/// "python:3.12" → "docker.io/library/python:3.12", as images are kept in the cache; paths become absolute.
 std::string full_name(const std::string& source);
 
 /// How a manifest names exactly what this source named: by its digest. Empty: it cannot be said.
