@@ -68,7 +68,7 @@ std::string image_source_json(const store::StoredImage& image) {
         .render(false);
 }
 
-std::string image_json(const ImageSources& image, bool pretty) {
+std::string image_json(const ImageSources& image, bool in_use, bool pretty) {
     const store::StoredImage& newest = image.front();
     std::vector<std::string> sources;
     sources.reserve(image.size());
@@ -82,6 +82,7 @@ std::string image_json(const ImageSources& image, bool pretty) {
         .text("created_at", format_rfc3339(newest.created_at))
         .text("last_used_at", format_rfc3339(newest.last_used_at))
         .number("uses", newest.uses)
+        .boolean("in_use", in_use)
         .raw("sources", pretty ? json_array(sources) : fmt::format("[{}]", fmt::join(sources, ",")))
         .render(pretty);
 }
