@@ -36,9 +36,11 @@ protected:
     std::size_t asked() const { return hub.requests().size(); }
     void change_image(const std::string& content) {
         FakeImage other = FakeImage::of({make_tar({tar_file("file", content)})});
-        hub.image.manifests.insert(other.manifests.begin(), other.manifests.end());
-        hub.image.manifests["v1"] = other.manifest;
-        hub.image.blobs.insert(other.blobs.begin(), other.blobs.end());
+        hub.change([&] {
+            hub.image.manifests.insert(other.manifests.begin(), other.manifests.end());
+            hub.image.manifests["v1"] = other.manifest;
+            hub.image.blobs.insert(other.blobs.begin(), other.blobs.end());
+        });
     }
     /// The index in memory keeps the time that it is told here; the real one writes down the present.
     void checked_at(WallTime time) {
@@ -124,7 +126,7 @@ TEST_F(OciProviderTest, AllSpellingsOfANameAreOne) {
 TEST_F(OciProviderTest, ImageOfBeforeServesWhenTheRegistryDoesNot) {
     std::string one = get(at(then));
     checked_at(then);
-    down = true;
+    hub.change([&] { down = true; });
     EXPECT_EQ(get(at(then + minutes(90))), one);
     EXPECT_THAT(get(at(then + minutes(90), PullPolicy::always)),
                 AllOf(StartsWith("network: "), HasSubstr("answered 400")));
@@ -134,7 +136,7 @@ TEST_F(OciProviderTest, ImageOfBeforeServesWhenTheRegistryDoesNot) {
 TEST_F(OciProviderTest, NameThatIsGoneIsNotServedFromTheCache) {
     std::string one = get(at(then));
     checked_at(then);
-    hub.image.manifests.erase("v1");
+    hub.change([&] { hub.image.manifests.erase("v1"); });
     EXPECT_THAT(get(at(then + minutes(90))), StartsWith("not-found: "));
 }
 
