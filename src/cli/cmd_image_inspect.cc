@@ -82,6 +82,8 @@ std::string as_json(const Known& known) {
     return JsonObject()
         .text("digest", image.digest)
         .text("source", image.source)
+        .text("provider", image.provider)
+        .text_or_null("content_digest", image.content_digest)
         .text("path", known.path)
         .number("bytes", image.bytes)
         .text("created_at", format_rfc3339(image.created_at))

@@ -34,7 +34,8 @@ public:
         std::erase_if(images, [&](const ImageSources& image) { return !is_wanted(image); });
         Console& console = context.console();
         if (json_ || jsonl_ || names_) {
-            VMETTE_CHECK_OK(console.write(names_ ? names_of(images) : documents_of(images)));
+            VMETTE_TRY(const Layout* layout, context.layout());
+            VMETTE_CHECK_OK(console.write(names_ ? names_of(images) : documents_of(images, *layout)));
             return 0;
         }
         if (images.empty()) {
@@ -65,10 +66,11 @@ private:
         return out;
     }
 
-    std::string documents_of(const std::vector<ImageSources>& images) const {
+    std::string documents_of(const std::vector<ImageSources>& images, const Layout& layout) const {
         std::vector<std::string> documents;
         documents.reserve(images.size());
-        for (const auto& image : images) documents.push_back(image_json(image, json_));
+        for (const auto& image : images)
+            documents.push_back(image_json(image, rootfs::is_image_in_use(layout, image.front().digest), json_));
         if (json_) return json_array(documents) + "\n";
         return documents.empty() ? "" : fmt::format("{}\n", fmt::join(documents, "\n"));
     }

@@ -54,8 +54,8 @@ private:
 
     std::string as_json(const scheduler::Pruned& pruned) const {
         std::vector<std::string> removed, in_use, strays;
-        for (const auto& image : pruned.removed) removed.push_back(image_json({image}, false));
-        for (const auto& image : pruned.in_use) in_use.push_back(image_json({image}, false));
+        for (const auto& image : pruned.removed) removed.push_back(image_json({image}, false, false));
+        for (const auto& image : pruned.in_use) in_use.push_back(image_json({image}, true, false));
         for (const auto& stray : pruned.strays)
             strays.push_back(JsonObject()
                                  .text("what", stray.what)

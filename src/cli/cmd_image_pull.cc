@@ -6,6 +6,7 @@
 #include "cli/json_writer.h"
 #include "cli/progress.h"
 #include "cli/verbs.h"
+#include "rootfs/image_cache.h"
 #include "scheduler/resolve_image.h"
 #include "scheduler/signals.h"
 
@@ -29,9 +30,10 @@ public:
         auto providers = rootfs::Registry::with_builtin();
         std::vector<std::string> documents;
         for (const auto& source : sources_) {
-            VMETTE_TRY(auto image, pull(context, *layout, *store, providers, signals, source));
+            VMETTE_TRY(auto image, pull(context, *layout, *store, providers, signals, with_absolute_path(source)));
             VMETTE_TRY(auto known, store->image_sources(image.digest));
-            if (json_ && !known.empty()) documents.push_back(image_json(known, true));
+            bool in_use = json_ && rootfs::is_image_in_use(*layout, image.digest);
+            if (json_ && !known.empty()) documents.push_back(image_json(known, in_use, true));
             if (!json_) VMETTE_CHECK_OK(context.console().write(image.digest + "\n"));
         }
         if (json_) VMETTE_CHECK_OK(context.console().write(json_array(documents) + "\n"));

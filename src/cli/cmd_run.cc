@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "base/source_path.h"
 #include "base/text.h"
 #include "cli/foreground.h"
 #include "cli/manifest_source.h"
@@ -14,7 +15,11 @@ namespace {
 
 /// "python:3.12-alpine" → "python", "tar+file:///tmp/r.tar" → "r": the last part of the source, as a name may be.
 std::string name_from_source(const std::string& source) {
-    std::string stem = source.substr(0, source.find_first_of("?#"));
+    constexpr std::string_view kDaemon = "docker-daemon:";
+    auto file = find_source_path(source);
+    std::string stem = file                          ? file->path
+                       : source.starts_with(kDaemon) ? source.substr(kDaemon.size())
+                                                     : source.substr(0, source.find_first_of("?#"));
     while (stem.ends_with('/')) stem.pop_back();
     if (auto slash = stem.rfind('/'); slash != stem.npos) stem = stem.substr(slash + 1);
     stem = stem.substr(0, stem.find_first_of(":@"));

@@ -1,12 +1,16 @@
 #include "cli/image_text.h"
 
+#include <filesystem>
+
 #include "base/clock.h"
+#include "base/source_path.h"
 #include "base/text.h"
 #include "cli/json_writer.h"
 #include "rootfs/oci/local_source.h"
 #include "rootfs/oci/reference.h"
 
 namespace vmette::cli {
+
 std::vector<ImageSources> by_image(std::vector<store::StoredImage> all) {
     std::vector<ImageSources> out;
     for (auto& one : all) {
@@ -23,7 +27,16 @@ std::string short_digest(std::string_view digest) {
     return harmless_line(digest.substr(0, kShown));
 }
 
+std::string with_absolute_path(const std::string& source) {
+    auto found = find_source_path(source);
+    if (!found || found->path.empty()) return source;
+    std::error_code error;
+    auto path = std::filesystem::absolute(found->path, error);
+    return error ? source : with_path(source, *found, path.lexically_normal());
+}
+
 std::string full_name(const std::string& source) {
+    if (find_source_path(source)) return with_absolute_path(source);
     if (rootfs::oci::is_local_source(source)) return source;
     auto reference = rootfs::oci::parse_reference(source);
     return reference ? reference->text() : source;
@@ -55,7 +68,7 @@ std::string image_source_json(const store::StoredImage& image) {
         .render(false);
 }
 
-std::string image_json(const ImageSources& image, bool pretty) {
+std::string image_json(const ImageSources& image, bool in_use, bool pretty) {
     const store::StoredImage& newest = image.front();
     std::vector<std::string> sources;
     sources.reserve(image.size());
@@ -69,6 +82,7 @@ std::string image_json(const ImageSources& image, bool pretty) {
         .text("created_at", format_rfc3339(newest.created_at))
         .text("last_used_at", format_rfc3339(newest.last_used_at))
         .number("uses", newest.uses)
+        .boolean("in_use", in_use)
         .raw("sources", pretty ? json_array(sources) : fmt::format("[{}]", fmt::join(sources, ",")))
         .render(pretty);
 }

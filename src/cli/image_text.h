@@ -18,7 +18,10 @@ std::vector<ImageSources> by_image(std::vector<store::StoredImage> all);
 /// "sha256:0123456789ab…" → "0123456789ab".
 std::string short_digest(std::string_view digest);
 
-/// "python:3.12" → "docker.io/library/python:3.12", as images of registries are kept; other sources are as they are.
+/// "docker-archive:x.tar" → "docker-archive:/here/x.tar"; a source without a path of this machine is as it is.
+std::string with_absolute_path(const std::string& source);
+
+/// "python:3.12" → "docker.io/library/python:3.12", as images are kept in the cache; paths become absolute.
 std::string full_name(const std::string& source);
 
 /// How a manifest names exactly what this source named: by its digest. Empty: it cannot be said.
@@ -27,8 +30,8 @@ std::string pinned_source(const store::StoredImage& image);
 /// One of an image's sources, on one line.
 std::string image_source_json(const store::StoredImage& image);
 
-/// The fields that `image ls --json` prints (docs/images.md); `pretty`: over several lines.
-std::string image_json(const ImageSources& image, bool pretty);
+/// The fields that `image ls --json` prints (docs/images.md); `in_use`: a run holds it now; `pretty`: over several lines.
+std::string image_json(const ImageSources& image, bool in_use, bool pretty);
 
 /// The image that a person names: a source as they would write it (python:3.12), a digest, or the beginning of one.
 Result<store::StoredImage> find_named_image(store::Store& store, const std::string& name);

@@ -1,6 +1,7 @@
 #include "cli/progress.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "base/text.h"
@@ -8,6 +9,17 @@
 #include "cli/times.h"
 
 namespace vmette::cli {
+
+namespace {
+
+/// In whole seconds: it is a guess.
+std::string time_left(double seconds) {
+    constexpr double kLongest = 359'999;  // 99 h 59 min
+    auto whole = static_cast<std::int64_t>(std::ceil(std::clamp(seconds, 1.0, kLongest)));
+    return whole < 60 ? fmt::format("{}s", whole) : short_duration(std::chrono::seconds(whole));
+}
+
+}  // namespace
 
 std::string progress_text(const rootfs::Progress& progress, Duration since_start) {
     std::string text = fmt::format("{} {}", harmless_line(progress.step), human_size(progress.done));
@@ -22,9 +34,7 @@ std::string progress_text(const rootfs::Progress& progress, Duration since_start
     text += fmt::format(", {}/s", human_size(static_cast<std::uint64_t>(rate)));
     if (progress.total > progress.done) {
         double seconds = static_cast<double>(progress.total - progress.done) / rate;
-        constexpr double kLongest = 359'999;  // 99 h 59 min
-        text += fmt::format(
-            ", {} left", short_duration(std::chrono::seconds(static_cast<std::int64_t>(std::min(seconds, kLongest)))));
+        text += fmt::format(", {} left", time_left(seconds));
     }
     return text;
 }

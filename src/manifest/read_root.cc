@@ -1,3 +1,4 @@
+#include "base/source_path.h"
 #include "manifest/host_paths.h"
 #include "manifest/loading.h"
 #include "manifest/text_rules.h"
@@ -19,25 +20,22 @@ bool path_shaped(std::string_view source) {
     return source == "." || source == ".." || source == "~";
 }
 
-/// The source with a local path in it made absolute: "./x", "~/x", "tar+file://x.tar", and a bare word that is a folder
-/// beside the manifest.
+/// The source with a local path in it made absolute: "./x", "~/x", "tar+file://x.tar", "oci-layout:x:tag", and a bare
+/// word that is a folder beside the manifest.
 std::string absolute_source(const Value& value, Loading& loading) {
     const std::string& source = value.text;
-    constexpr std::string_view kFile = "file://";
-    std::size_t scheme = source.find(kFile);
-    bool local_url = scheme == 0 || (scheme != source.npos && source[scheme - 1] == '+' && scheme < 20);
-    std::size_t start = local_url ? scheme + kFile.size() : 0;
-    std::string path = source.substr(start);
-    bool bare = !local_url && source.find_first_of(":/@") == source.npos;
-    if (!path_shaped(path) && !bare && !local_url) return source;
-    auto resolved = host_path(path, value.place, loading);
-    if (!resolved) return source;
-    if (bare && !path_shaped(path)) {
-        std::error_code error;
-        bool is_folder = loading.request.check_host && fs::is_directory(resolved->full, error);
-        return is_folder ? resolved->full.native() : source;
+    if (auto found = find_source_path(source)) {
+        auto resolved = found->path.empty() ? std::nullopt : host_path(found->path, value.place, loading);
+        return resolved ? with_path(source, *found, resolved->full) : source;
     }
-    return source.substr(0, start) + resolved->full.native();
+    bool bare = source.find_first_of(":/@") == source.npos;
+    if (!path_shaped(source) && !bare) return source;
+    auto resolved = host_path(source, value.place, loading);
+    if (!resolved) return source;
+    std::error_code error;
+    bool is_name =
+        bare && !path_shaped(source) && !(loading.request.check_host && fs::is_directory(resolved->full, error));
+    return is_name ? source : resolved->full.native();
 }
 
 /// What the host says against a source; empty: nothing.

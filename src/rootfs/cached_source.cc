@@ -2,35 +2,16 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
 
 #include "base/log.h"
 #include "rootfs/download.h"
+#include "rootfs/file_validator.h"
 
 namespace vmette::rootfs {
 namespace {
-
-constexpr std::int64_t kNanoseconds = 1'000'000'000;
-/// Two writes so close together may leave the same time on a file (the kernel's clock tick is 1 to 10 ms).
-constexpr std::int64_t kSettled = 50'000'000;
-
-std::int64_t nanoseconds(const timespec& time) { return time.tv_sec * kNanoseconds + time.tv_nsec; }
-
-/// What tells whether a file is still the one it was.
-std::string file_validator(const struct stat& info) {
-    return fmt::format("file:{}:{}:{}:{}:{}", info.st_dev, info.st_ino, info.st_size, nanoseconds(info.st_mtim),
-                       nanoseconds(info.st_ctim));
-}
-
-/// True when a later write would be sure to change the validator.
-bool settled(const struct stat& info) {
-    timespec now{};
-    ::clock_gettime(CLOCK_REALTIME, &now);
-    return nanoseconds(now) - nanoseconds(info.st_ctim) > kSettled;
-}
 
 class CachedSource {
 public:
@@ -131,7 +112,7 @@ Result<Resolved> CachedSource::by_content(Opened& opened) {
     auto record = context_.index.find_content("sha256:" + content);
     if (record && record->provider == provider_) {
         auto image = open_image(context_.layout, record->digest, record->bytes);
-        if (image) return remember(*std::move(image), content, settled(opened.info) ? opened.validator : "");
+        if (image) return remember(*std::move(image), content, is_settled(opened.info) ? opened.validator : "");
         (void)context_.index.remove(record->digest);
     }
     return build(opened);
@@ -148,7 +129,7 @@ Result<Resolved> CachedSource::build(Opened& opened) {
         if (::fstat(opened.input.fd.get(), &after) != 0) return fail_errno(opened.input.name);
         if (file_validator(after) != opened.validator)
             return fail(ErrorCode::io, "{} changed while it was read", opened.input.name);
-        if (!settled(opened.info)) validator.clear();
+        if (!is_settled(opened.info)) validator.clear();
     }
     auto image = std::move(built->image).publish(context_.layout);
     if (!image) return Failure(name_full_cache(image.error(), doing));

@@ -126,7 +126,7 @@ public:
 /// Providers in order; the first that matches takes a source.
 class Registry {
 public:
-    /// dir, squashfs, tar, and last the place of `oci`, which matches everything and says "not available yet".
+    /// dir, squashfs, tar, and last oci, which matches everything.
     static Registry with_builtin();
     /// A caller's own provider comes before all that are there.
     void register_provider(std::unique_ptr<Provider> provider);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/digest.h"
+#include "base/source_path.h"
 #include "base/text.h"
 
 namespace vmette::rootfs {
@@ -12,8 +13,6 @@ constexpr std::string_view kChecksum = "sha256=";
 constexpr std::size_t kSha256Digits = 64;
 
 bool is_hex(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
-
-int hex_value(char c) { return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10; }
 
 Result<std::string> parse_checksum(const std::string& source, std::string_view fragment) {
     if (!fragment.starts_with(kChecksum))
@@ -47,19 +46,6 @@ Result<> check_url(const std::string& source, std::string_view after_scheme) {
 }
 
 }  // namespace
-
-std::string percent_decoded(std::string_view text) {
-    std::string out;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        if (text[i] == '%' && i + 2 < text.size() && is_hex(text[i + 1]) && is_hex(text[i + 2])) {
-            out += static_cast<char>(hex_value(text[i + 1]) * 16 + hex_value(text[i + 2]));
-            i += 2;
-        } else {
-            out += text[i];
-        }
-    }
-    return out;
-}
 
 std::string UrlSource::key() const { return sha256_hex(text); }
 

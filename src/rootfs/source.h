@@ -23,8 +23,6 @@ struct UrlSource {
     std::string key() const;
 };
 
-/// %20 and its like become the byte they stand for; a % that starts no such group stays.
-std::string percent_decoded(std::string_view text);
 /// What resolving `source` would refuse at once: its spelling, or a file that is not there and whose content is not
 /// pinned (an image of a pinned one may be in the cache). Errors: `bad_input`, `not_found`.
 Result<> check_url_source(const std::string& source, std::string_view kind);

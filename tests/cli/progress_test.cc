@@ -15,7 +15,7 @@ TEST(ProgressTest, SaysNoRateBeforeThereIsOne) {
 
 TEST(ProgressTest, SaysRateAndTimeLeft) {
     EXPECT_EQ(progress_text({"download", 10 * kMiB, 100 * kMiB}, seconds(2)),
-              "download 10.0 MiB of 100.0 MiB (10 %), 5.0 MiB/s, 18.0s left");
+              "download 10.0 MiB of 100.0 MiB (10 %), 5.0 MiB/s, 18s left");
 }
 
 TEST(ProgressTest, UnknownTotalHasNoTimeLeft) {
@@ -47,7 +47,7 @@ TEST_F(ProgressBoardTest, ShowsEachLayerAndWhatTheyAddUpTo) {
     EXPECT_EQ(board.lines(now, 8), (std::vector<std::string>{
                                        "  sha256:bbbbbbbbbbbb  5.0 MiB of 20.0 MiB (25 %)",
                                        "  sha256:aaaaaaaaaaaa  10.0 MiB",
-                                       "download 15.0 MiB of 30.0 MiB (50 %), 15.0 MiB/s, 1.0s left",
+                                       "download 15.0 MiB of 30.0 MiB (50 %), 15.0 MiB/s, 1s left",
                                    }));
     EXPECT_EQ(board.lines(now, 1).at(1), "  and 1 more");
 }

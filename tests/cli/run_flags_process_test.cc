@@ -101,7 +101,10 @@ TEST_F(RunFlagsTest, NameComesFromTheSource) {
         {"python:3.12-alpine", "python"},
         {kPinned, "agent"},
         {"./root/..", "run"},
+        {"docker-archive:./agent.tar.gz:acme/app:1", "agent"},
+        {"docker-daemon:app:1", "app"},
     };
+    home_.write("agent.tar.gz", "only looked for");
     for (const auto& [source, name] : cases) {
         auto result = home_.run({"run", source, "--print-manifest"});
         EXPECT_THAT(result.out, HasSubstr(std::string("name = \"") + name + "\"\n")) << source << result.err;

@@ -143,8 +143,26 @@ TEST_F(PathsTest, RootfsSourcesThatAreLocalBecomeAbsolute) {
     EXPECT_EQ(source("tar+file://r.tar"), "tar+file://" + proj + "/r.tar");
     EXPECT_EQ(source("tar+file:///a/r.tar"), "tar+file:///a/r.tar");
     EXPECT_EQ(source("squashfs+file://~/r.img"), "squashfs+file://" + proj + "/r.img");
+    EXPECT_EQ(source("tar+file://%23r.tar#sha256=0"), "tar+file://" + proj + "/%23r.tar#sha256=0");
+    EXPECT_EQ(source("oci-layout:layout:v1/x"), "oci-layout:" + proj + "/layout:v1/x");
+    EXPECT_EQ(source("oci-archive:../a.tar"), "oci-archive:" + root_.native() + "/a.tar");
+    EXPECT_EQ(source("docker-archive:~/a%3Ab.tar:app:1"), "docker-archive:" + proj + "/a%3Ab.tar:app:1");
+    EXPECT_EQ(source("docker-archive:/a.tar"), "docker-archive:/a.tar");
+    EXPECT_EQ(source("docker-daemon:app:1"), "docker-daemon:app:1");
     EXPECT_EQ(source("tar+https://host/./a.tar"), "tar+https://host/./a.tar");
     EXPECT_EQ(source("https://host/?u=file://x"), "https://host/?u=file://x");
+}
+
+TEST_F(PathsTest, FolderOfTheManifestMayBeCalledAnything) {
+    LoadRequest request;
+    request.check_host = false;
+    auto source = [&](std::string_view text) {
+        request.sources = {{.name = "a.toml", .folder = "/a:b#c%41", .text = fmt::format("rootfs = \"{}\"\n", text)}};
+        return load_request(request).sandbox.rootfs.source;
+    };
+    EXPECT_EQ(source("oci-layout:x:1"), "oci-layout:/a%3Ab#c%2541/x:1");
+    EXPECT_EQ(source("tar+file://x.tar"), "tar+file:///a:b%23c%2541/x.tar");
+    EXPECT_EQ(source("./x"), "/a:b#c%41/x");
 }
 
 TEST_F(PathsTest, HomePathsNeedAHome) {

@@ -24,15 +24,6 @@ protected:
         wait_until_settled(path);
         return "tar+file://" + path.string();
     }
-    /// The change time cannot be set; it is a few milliseconds old soon enough.
-    static void wait_until_settled(const std::filesystem::path& path) {
-        struct stat info{};
-        timespec now{};
-        do {
-            ASSERT_EQ(::stat(path.c_str(), &info), 0);
-            ::clock_gettime(CLOCK_REALTIME, &now);
-        } while ((now.tv_sec - info.st_ctim.tv_sec) * 1000 + (now.tv_nsec - info.st_ctim.tv_nsec) / 1'000'000 < 60);
-    }
     Context with(PullPolicy pull) { return Context{.layout = layout, .index = index, .pull = pull}; }
     /// Makes any work with the archive impossible to miss: the worker cannot be found.
     struct NoWorker {

@@ -111,7 +111,7 @@ TEST_F(DownloadTest, AlwaysAsksWhetherItChanged) {
     ASSERT_TRUE(same) << same.error().text();
     EXPECT_EQ(server.requests().at(1).headers.count("if-none-match"), 1U);
     EXPECT_EQ(index.added, 1);
-    tar = make_tar({tar_file("other", "content")});
+    server.between_requests([&] { tar = make_tar({tar_file("other", "content")}); });
     auto changed = registry.resolve(source, with(PullPolicy::always));
     ASSERT_TRUE(changed) << changed.error().text();
     EXPECT_NE(changed->digest, first->digest);

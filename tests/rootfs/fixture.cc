@@ -7,6 +7,7 @@
 
 #include "base/fd.h"
 #include "base/process.h"
+#include "rootfs/file_validator.h"
 
 namespace vmette::rootfs {
 
@@ -52,6 +53,12 @@ std::filesystem::path RootfsTest::write(const std::string& name, std::string_vie
     auto fd = open_file(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
     EXPECT_TRUE(fd && write_all(fd->get(), content)) << path;
     return path;
+}
+
+void RootfsTest::wait_until_settled(const std::filesystem::path& path) {
+    struct stat info{};
+    do ASSERT_EQ(::stat(path.c_str(), &info), 0);
+    while (!is_settled(info));
 }
 
 std::vector<std::filesystem::path> RootfsTest::image_files() const {

@@ -37,6 +37,8 @@ protected:
 
     /// Writes a file into the test's folder and returns its path.
     std::filesystem::path write(const std::string& name, std::string_view content) const;
+    /// Until the file's time can be trusted. It cannot be set; it is a few milliseconds old soon enough.
+    static void wait_until_settled(const std::filesystem::path& path);
     /// All regular files in the folder of images, published or not.
     std::vector<std::filesystem::path> image_files() const;
 

@@ -95,6 +95,11 @@ std::string HttpServer::url(const std::string& path) const {
     return fmt::format("{}://127.0.0.1:{}{}", tls_ ? "https" : "http", port_, path);
 }
 
+void HttpServer::between_requests(const std::function<void()>& change) {
+    std::lock_guard lock(handling_);
+    change();
+}
+
 std::vector<HttpRequest> HttpServer::requests() const {
     std::lock_guard lock(mutex_);
     return requests_;
@@ -146,6 +151,7 @@ void HttpServer::serve(Fd socket) {
             std::lock_guard lock(mutex_);
             requests_.push_back(*request);
         }
+        std::shared_lock handling(handling_);
         handler_(*request, connection);
         if (tls) ::SSL_shutdown(tls.get());
     }

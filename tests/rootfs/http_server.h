@@ -6,6 +6,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <shared_mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -50,6 +51,8 @@ public:
     HttpServer& operator=(const HttpServer&) = delete;
 
     std::string url(const std::string& path) const;
+    /// Runs `change` while no handler does, and none begins: for what handlers look at. Not from a handler.
+    void between_requests(const std::function<void()>& change);
     /// All requests so far.
     std::vector<HttpRequest> requests() const;
 
@@ -59,6 +62,7 @@ private:
     void serve(Fd socket);
 
     Handler handler_;
+    std::shared_mutex handling_;
     TlsContext tls_;
     Fd listener_;
     int port_ = 0;

@@ -1,7 +1,12 @@
 #include "rootfs/oci/local_root.h"
 
+#include <sys/stat.h>
+
+#include <filesystem>
+
 #include "base/log.h"
 #include "base/text.h"
+#include "rootfs/file_validator.h"
 #include "rootfs/oci/daemon.h"
 #include "rootfs/oci/local_image.h"
 #include "rootfs/oci/local_source.h"
@@ -80,11 +85,42 @@ private:
     const Context& context_;
 };
 
+/// An archive, which would have to be read to its end, and decompressed, to find out what is in it: while the file is
+/// the one that it was, so is its image.
+Result<Resolved> resolve_archive(const std::string& source, const LocalSource& parsed, const Context& context) {
+    // Before it is opened: what is written to it from now on makes another validator.
+    struct stat info{};
+    bool there = ::stat(parsed.path.c_str(), &info) == 0;
+    std::string validator = there && is_settled(info) ? file_validator(info) : "";
+    auto record = context.index.find_source(source);
+    if (record && !validator.empty() && record->validator == validator)
+        if (auto ready = open_record(source, record, context)) return *std::move(ready);
+    VMETTE_TRY(auto local, open_local_image(parsed, this_platform(), context));
+    if (!validator.empty()) local.documents.top_digest = validator;
+    return image_of(source, local, context);
+}
+
 }  // namespace
+
+Result<> check_local(const std::string& source) {
+    VMETTE_TRY(auto parsed, parse_local_source(source));
+    std::error_code error;
+    if (parsed.kind == LocalKind::docker_daemon || std::filesystem::exists(parsed.path, error) || error) return {};
+    return fail(ErrorCode::not_found, "the {} {} does not exist",
+                parsed.kind == LocalKind::oci_layout ? "folder" : "file", harmless_line(parsed.path.string()));
+}
 
 Result<Resolved> resolve_local(const std::string& source, const Context& context) {
     VMETTE_TRY(auto parsed, parse_local_source(source));
-    if (parsed.kind == LocalKind::docker_daemon) return DaemonImage(source, parsed, context).run();
+    switch (parsed.kind) {
+        case LocalKind::docker_daemon:
+            return DaemonImage(source, parsed, context).run();
+        case LocalKind::oci_archive:
+        case LocalKind::docker_archive:
+            return resolve_archive(source, parsed, context);
+        case LocalKind::oci_layout:
+            break;
+    }
     VMETTE_TRY(auto local, open_local_image(parsed, this_platform(), context));
     return image_of(source, local, context);
 }

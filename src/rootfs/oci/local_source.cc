@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "base/source_path.h"
 #include "base/text.h"
-#include "rootfs/source.h"
 
 namespace vmette::rootfs::oci {
 namespace {

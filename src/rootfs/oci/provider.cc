@@ -160,12 +160,9 @@ public:
     }
     bool matches(const std::string&) const override { return true; }
     Result<> check(const std::string& source) const override {
-        if (is_local_source(source)) {
-            VMETTE_CHECK_OK(parse_local_source(source));
-        } else {
-            VMETTE_CHECK_OK(check_scheme(source));
-            VMETTE_CHECK_OK(parse_reference(source));
-        }
+        if (is_local_source(source)) return check_local(source);
+        VMETTE_CHECK_OK(check_scheme(source));
+        VMETTE_CHECK_OK(parse_reference(source));
         return {};
     }
     Result<Resolved> resolve(const std::string& source, const Context& context) const override {

@@ -57,15 +57,16 @@ std::string FakeImage::manifest_digest() const { return digest_of(manifest); }
 std::string FakeImage::layer_digest(std::size_t index) const { return digest_of(layers.at(index)); }
 
 FakeRegistry::FakeRegistry(FakeImage its_image, Hook hook, const std::optional<TlsFiles>& tls)
-    : image(std::move(its_image)), hook_(std::move(hook)) {
-    auto handle = [this](const HttpRequest& request, HttpConnection& connection) {
-        if (!hook_ || !hook_(request, connection)) answer(request, connection);
-    };
-    server_ = std::make_unique<HttpServer>(handle, tls);
-}
+    : image(std::move(its_image)),
+      hook_(std::move(hook)),
+      server_(
+          [this](const HttpRequest& request, HttpConnection& connection) {
+              if (!hook_ || !hook_(request, connection)) answer(request, connection);
+          },
+          tls) {}
 
 std::string FakeRegistry::host() const {
-    std::string url = server_->url("");
+    std::string url = server_.url("");
     return url.substr(url.find("//") + 2);
 }
 

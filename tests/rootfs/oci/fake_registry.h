@@ -46,8 +46,10 @@ public:
     Reference reference(const std::string& tag = "v1") const;
     /// Paths that were asked for, after "/v2/acme/app".
     std::vector<std::string> paths() const;
-    std::vector<HttpRequest> requests() const { return server_->requests(); }
-    std::string url(const std::string& path) const { return server_->url(path); }
+    std::vector<HttpRequest> requests() const { return server_.requests(); }
+    std::string url(const std::string& path) const { return server_.url(path); }
+    /// For the image and all that the hook looks at, once the registry is there: waits until nobody is answered.
+    void change(const std::function<void()>& how) { server_.between_requests(how); }
     /// As a well-behaved registry would.
     void answer(const HttpRequest& request, HttpConnection& connection) const;
 
@@ -55,7 +57,7 @@ public:
 
 private:
     Hook hook_;
-    std::unique_ptr<HttpServer> server_;
+    HttpServer server_;  ///< the last member: it answers from the rest
 };
 
 /// Answers requests whose path holds `part` as told, in turn; nothing more: as the registry does.

@@ -128,7 +128,7 @@ TEST_F(PullTest, IdentityTokenIsAPasswordToServersWithoutOauth) {
     for (int code : {400, 401, 404, 405}) {
         BearerRegistry bearer(
             [](const HttpRequest& request, int) { return header(request, "authorization") == "Bearer t1"; });
-        bearer.post_status = code;
+        bearer.hub.change([&] { bearer.post_status = code; });
         auto with = request(bearer.hub);
         with.credentials = {.user = "alice", .password = {}, .identity_token = "secret", .registry_token = {}};
         auto pulled = pull_it(with);
@@ -142,7 +142,7 @@ TEST_F(PullTest, IdentityTokenIsAPasswordToServersWithoutOauth) {
     }
     // Other refusals are the server's last word.
     BearerRegistry bearer([](const HttpRequest&, int) { return false; });
-    bearer.post_status = 403;
+    bearer.hub.change([&] { bearer.post_status = 403; });
     auto with = request(bearer.hub);
     with.credentials.identity_token = "secret";
     EXPECT_EQ(error_of_pull(with),
@@ -154,8 +154,8 @@ TEST_F(PullTest, IdentityTokenIsAPasswordToServersWithoutOauth) {
 TEST_F(PullTest, IdentityTokenDoesNotFollowARedirect) {
     FakeRegistry elsewhere(one_layer());
     BearerRegistry bearer([](const HttpRequest&, int) { return false; });
-    bearer.post_status = 307;
-    bearer.post_location = elsewhere.url("/token");
+    bearer.hub.change([&] { bearer.post_status = 307; });
+    bearer.hub.change([&] { bearer.post_location = elsewhere.url("/token"); });
     auto with = request(bearer.hub);
     with.credentials.identity_token = "secret";
     EXPECT_EQ(error_of_pull(with), "network: REF: the token server http://HOST/token of HOST answered 307");
@@ -217,17 +217,17 @@ TEST_F(PullTest, TokenServersFailuresAreNamed) {
     BearerRegistry bearer([](const HttpRequest&, int) { return false; });
     auto with = request(bearer.hub);
     with.credentials = kAlice;
-    bearer.token_status = 403;
+    bearer.hub.change([&] { bearer.token_status = 403; });
     EXPECT_EQ(error_of_pull(with),
               "not-found: REF: HOST refuses the credentials for acme/app: its token server "
               "http://HOST/token answered 403");
-    bearer.token_status = 204;
+    bearer.hub.change([&] { bearer.token_status = 204; });
     EXPECT_EQ(error_of_pull(with), "network: REF: the token server http://HOST/token of HOST answered 204");
-    bearer.token_status = 503;
+    bearer.hub.change([&] { bearer.token_status = 503; });
     EXPECT_EQ(error_of_pull(with),
               "network: REF: the token server http://HOST/token of HOST answered 503, 5 times in a row");
-    bearer.token_status = 200;
-    bearer.realm = "file:///etc/passwd";
+    bearer.hub.change([&] { bearer.token_status = 200; });
+    bearer.hub.change([&] { bearer.realm = "file:///etc/passwd"; });
     EXPECT_EQ(error_of_pull(with),
               "network: REF: HOST names a token server that is not asked over https: file:///etc/passwd");
 }

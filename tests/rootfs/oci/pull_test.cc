@@ -105,10 +105,10 @@ TEST_F(PullTest, WrongDigestsAreRefused) {
     EXPECT_EQ(error_of_pull(request(hub)),
               "bad-image: REF: the layer " + layer + " has another content than its digest says");
     EXPECT_FALSE(std::filesystem::exists(layer_file(layer)));
-    hub.image.blobs[config][3] ^= 1;
+    hub.change([&] { hub.image.blobs[config][3] ^= 1; });
     EXPECT_EQ(error_of_pull(request(hub)),
               "bad-image: REF: the config " + config + " has another content than its digest says");
-    hub.image.manifests[manifest] += " ";
+    hub.change([&] { hub.image.manifests[manifest] += " "; });
     EXPECT_EQ(error_of_pull(request(hub, manifest)),
               "bad-image: REF: the manifest has another content than its digest says");
 }
@@ -120,7 +120,7 @@ TEST_F(PullTest, WrongLengthsAreRefused) {
     FakeRegistry hub(image);
     EXPECT_EQ(error_of_pull(request(hub)),
               "bad-image: REF: the layer " + layer + " is of 50004 bytes, but its manifest says 50000");
-    hub.image.blobs[layer].resize(49'999);
+    hub.change([&] { hub.image.blobs[layer].resize(49'999); });
     EXPECT_EQ(error_of_pull(request(hub)),
               "bad-image: REF: the layer " + layer + " is of 49999 bytes, but its manifest says 50000");
 }

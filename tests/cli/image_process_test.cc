@@ -1,0 +1,144 @@
+/// The image verbs over a cache that was filled without a network.
+
+#include <gmock/gmock.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "cli/vmette_process.h"
+
+namespace vmette::cli {
+namespace {
+
+using json = nlohmann::json;
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::MatchesRegex;
+using testing::StartsWith;
+
+class ImageVerbsTest : public testing::Test {
+protected:
+    /// An archive NAME.tar below the home folder, of one file; its source as it is written there.
+    std::string archive(const std::string& name) {
+        auto made = home_.shell("mkdir -p tree && echo " + name + " >tree/file && tar -C tree -cf " + name + ".tar .");
+        EXPECT_EQ(made.code, 0) << made.err;
+        return "tar+file://" + name + ".tar";
+    }
+    json printed(const std::vector<std::string>& words) {
+        auto result = home_.run(words);
+        EXPECT_EQ(result.code, 0) << result.err;
+        return json::parse(result.out, nullptr, false);
+    }
+    std::vector<std::string> names() { return names_in(printed({"image", "ls", "--json"})); }
+    static std::vector<std::string> names_in(const json& images) {
+        std::vector<std::string> out;
+        for (const auto& image : images) out.push_back(image.value("source", ""));
+        return out;
+    }
+
+    VmetteHome home_;
+};
+
+TEST_F(ImageVerbsTest, EmptyCacheIsSaidAndIsNoError) {
+    auto listed = home_.run({"image", "ls"});
+    EXPECT_EQ(listed.code, 0);
+    EXPECT_EQ(listed.out, "");
+    EXPECT_EQ(listed.err, "vmette: no images\n");
+    EXPECT_EQ(home_.run({"image", "ls", "--json"}).out, "[]\n");
+    EXPECT_EQ(home_.run({"image", "ls", "--jsonl"}).out, "");
+    EXPECT_EQ(home_.run({"image", "prune"}).err, "vmette: nothing to prune\n");
+    EXPECT_EQ(home_.run({"image", "verify", "--json"}).out, "[]\n");
+}
+
+TEST_F(ImageVerbsTest, PathsOfSourcesAreTakenFromHere) {
+    std::string source = archive("a");
+    json pulled = printed({"image", "pull", source, "--json"});
+    ASSERT_EQ(pulled.size(), 1U);
+    EXPECT_EQ(pulled[0]["source"], "tar+file://" + home_.path("a.tar"));
+    EXPECT_EQ(printed({"image", "inspect", source, "--json"})["digest"], pulled[0]["digest"]);
+    auto gone = home_.run({"image", "pull", "docker-archive:gone.tar"});
+    EXPECT_EQ(gone.code, 1);
+    EXPECT_THAT(gone.err, HasSubstr(home_.path("gone.tar")));
+}
+
+TEST_F(ImageVerbsTest, ListAndDetailsAgree) {
+    home_.run({"image", "pull", archive("a"), archive("b")});
+    json listed = printed({"image", "ls", "--json"});
+    ASSERT_EQ(listed.size(), 2U);
+    for (const json& image : listed) {
+        json details = printed({"image", "inspect", image["digest"], "--json"});
+        // All that the list says of an image the details say too.
+        for (const auto& [key, value] : image.items()) EXPECT_EQ(details[key], value) << key;
+        EXPECT_EQ(image["in_use"], false);
+        EXPECT_EQ(image["uses"], 0);
+        EXPECT_EQ(std::filesystem::file_size(details["path"].get<std::string>()), image["bytes"]);
+    }
+    auto lines = home_.run({"image", "ls", "--jsonl"}).out;
+    EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 2);
+    auto table = home_.run({"image", "ls"});
+    EXPECT_THAT(table.out, StartsWith("DIGEST "));
+    EXPECT_THAT(table.err, MatchesRegex("vmette: 2 images, [0-9.]+ KiB\n"));
+}
+
+TEST_F(ImageVerbsTest, WhatIsNamedGoesAndTheRestStays) {
+    home_.run({"image", "pull", archive("a"), archive("b"), archive("c")});
+    json a = printed({"image", "inspect", "tar+file://a.tar", "--json"});
+    auto removed = home_.run({"image", "rm", "nothing", a["digest"].get<std::string>().substr(7, 12)});
+    EXPECT_EQ(removed.code, 1);
+    EXPECT_EQ(removed.out, a["digest"].get<std::string>() + "\n");
+    EXPECT_EQ(removed.err, "vmette: error: there is no image \"nothing\" in the cache\n");
+    EXPECT_FALSE(std::filesystem::exists(a["path"].get<std::string>()));
+    EXPECT_EQ(names().size(), 2U);
+    EXPECT_EQ(home_.run({"image", "inspect", "tar+file://a.tar"}).code, 1);
+}
+
+TEST_F(ImageVerbsTest, PruningSaysFirstWhatItWillDo) {
+    home_.run({"image", "pull", archive("a"), archive("b")});
+    EXPECT_EQ(home_.run({"image", "prune", "--older-than", "1h"}).err, "vmette: nothing to prune\n");
+    json rehearsed = printed({"image", "prune", "--all", "--dry-run", "--json"});
+    EXPECT_EQ(rehearsed["dry_run"], true);
+    EXPECT_EQ(rehearsed["removed"].size(), 2U);
+    EXPECT_EQ(names().size(), 2U);
+    json done = printed({"image", "prune", "--all", "--json"});
+    EXPECT_EQ(names_in(done["removed"]), names_in(rehearsed["removed"]));
+    EXPECT_EQ(done["bytes"], rehearsed["bytes"]);
+    EXPECT_TRUE(names().empty());
+}
+
+TEST_F(ImageVerbsTest, BoundsOfTheConfigHoldWhenAnImageComesIn) {
+    std::filesystem::create_directories(home_.layout().config);
+    std::ofstream(home_.layout().config_file()) << "[images]\ncache_size = \"4M\"\n";
+    for (const char* name : {"a", "b", "c"}) {
+        home_.shell("mkdir -p tree && head -c 1500000 /dev/urandom >tree/noise");
+        auto pulled = home_.run({"image", "pull", archive(name)});
+        EXPECT_EQ(pulled.code, 0) << pulled.err;
+    }
+    auto left = names();
+    ASSERT_EQ(left.size(), 2U) << "a and b fit, c does not beside both";
+    EXPECT_EQ(left[0], "tar+file://" + home_.path("c.tar"));
+    EXPECT_EQ(left[1], "tar+file://" + home_.path("b.tar"));
+}
+
+TEST_F(ImageVerbsTest, DamageIsFoundAndMadeGood) {
+    std::string source = archive("a");
+    home_.run({"image", "pull", source});
+    json before = printed({"image", "inspect", source, "--json"});
+    std::filesystem::path file = before["path"].get<std::string>();
+    EXPECT_THAT(home_.run({"image", "verify"}).out, HasSubstr("  sound "));
+    std::filesystem::permissions(file, std::filesystem::perms::owner_all);
+    std::fstream(file, std::ios::in | std::ios::out | std::ios::binary).seekp(200) << "damage";
+    auto found = home_.run({"image", "verify"});
+    EXPECT_EQ(found.code, 1);
+    EXPECT_THAT(found.out, HasSubstr("  damaged, removed "));
+    EXPECT_EQ(home_.run({"image", "pull", source}).out, before["digest"].get<std::string>() + "\n");
+    EXPECT_EQ(home_.run({"image", "verify"}).code, 0);
+}
+
+TEST_F(ImageVerbsTest, QuietMeansTheDigestAlone) {
+    auto pulled = home_.run({"--quiet", "image", "pull", archive("a")});
+    EXPECT_THAT(pulled.out, MatchesRegex("sha256:[0-9a-f]+\n"));
+    EXPECT_EQ(pulled.err, "");
+}
+
+}  // namespace
+}  // namespace vmette::cli
