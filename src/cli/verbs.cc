@@ -5,7 +5,8 @@ namespace vmette::cli {
 std::span<const Verb* const> all_verbs() {
     static constexpr const Verb* kVerbs[] = {
         &kUpVerb,          &kRunVerb,         &kValidateVerb,    &kPlanVerb,
-        &kInitVerb,        &kSchemaVerb,      &kHistoryVerb,     &kHistoryShowVerb,
+        &kInitVerb,        &kSchemaVerb,      &kPsVerb,          &kLogsVerb,        &kWaitVerb,        &kStopVerb,
+        &kHistoryVerb,     &kHistoryShowVerb,
         &kHistoryLogsVerb, &kImagePullVerb,   &kImageLsVerb,     &kImageInspectVerb,
         &kImageRmVerb,     &kImagePruneVerb,  &kImageVerifyVerb, &kImageProvidersVerb,
         &kBatchRunVerb,    &kBatchResumeVerb, &kBatchRetryVerb,  &kBatchCancelVerb,
@@ -28,8 +29,7 @@ std::vector<const Verb*> verbs_below(std::string_view parent) {
 
 std::span<const std::string_view> unavailable_verbs() {
     static constexpr std::string_view kNames[] = {
-        "ps",          "logs",        "stop",          "exec",           "shell",        "cp",
-        "wait",        "rerun",       "batch explain", "history stats",  "history diff", "history prune",
+        "exec",        "shell",       "cp",            "rerun",       "batch explain", "history stats",  "history diff", "history prune",
         "history sql", "snapshot ls", "snapshot rm",   "snapshot prune", "mcp",
     };
     return kNames;

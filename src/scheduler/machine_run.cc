@@ -47,6 +47,7 @@ MachineRun::MachineRun(const Surroundings& around, store::RunRecord& record, con
       setup_(setup),
       command_(command),
       phase_began_(begin),
+      io_(around.io),
       ledger_(around.host.store, record.id),
       session_host_{around.host.layout, around.host.clock, ledger_},
       stdout_log_(around.sandbox.limits.output),
@@ -79,6 +80,7 @@ Ending MachineRun::run() {
     around_.observer.on_phase("boot");
     arm(phase_timer_, around_.sandbox.limits.boot_timeout, Event::boot_timeout);
     watch_signals();
+    if (around_.clients != nullptr) around_.clients->serve(*this);
     io_.run();
     teardown();
     return ending_;
@@ -122,9 +124,9 @@ Result<> MachineRun::open_logs() {
     }
     if (!around_.options.keep_logs) return {};
     std::uint64_t limit = around_.sandbox.limits.output;
-    VMETTE_TRY(stdout_log_, BoundedLog::create(record_.log_stdout, limit));
-    VMETTE_TRY(stderr_log_, BoundedLog::create(record_.log_stderr, limit));
-    VMETTE_TRY(console_log_, BoundedLog::create(record_.log_console, kConsoleLimit));
+    VMETTE_TRY(stdout_log_, BoundedLog::create(record_.log_stdout, limit, around_.host.clock));
+    VMETTE_TRY(stderr_log_, BoundedLog::create(record_.log_stderr, limit, around_.host.clock));
+    VMETTE_TRY(console_log_, BoundedLog::create(record_.log_console, kConsoleLimit, around_.host.clock));
     return {};
 }
 
@@ -256,6 +258,11 @@ void MachineRun::on_signal(int number) {
     feed(again ? Event::stop_now : Event::stop);
 }
 
+void MachineRun::on_stop_request(bool now) {
+    if (now && ending_.stop_signal == 0) ending_.stop_signal = SIGTERM;
+    on_signal(SIGTERM);
+}
+
 void MachineRun::send_window_size() {
     winsize size{};
     bool running = state_ == State::running || state_ == State::stopping;
@@ -338,6 +345,7 @@ void MachineRun::end() {
     phase_timer_.cancel();
     idle_timer_.cancel();
     if (stdin_) stdin_->stop();
+    if (around_.clients != nullptr) around_.clients->leave();
     around_.observer.on_phase("teardown");
     if (session_)
         for (const auto& problem : session_->pull()) note(problem);
