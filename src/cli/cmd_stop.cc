@@ -4,8 +4,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <chrono>
-
 #include "base/fd.h"
 #include "base/text.h"
 #include "cli/live_runs.h"
@@ -13,9 +11,6 @@
 
 namespace vmette::cli {
 namespace {
-
-/// A process that answers does so in milliseconds; one that fetches an image or makes a snapshot does not answer yet.
-constexpr Duration kAnswerLimit = std::chrono::seconds(1);
 
 class StopCommand final : public Command {
 public:
@@ -42,12 +37,12 @@ public:
 
 private:
     Result<> ask(Context& context, EndWatch& watch, const store::RunRecord& run) const {
-        auto sent = watch.stop(now_);
-        // It ended between the two: that is what was asked for.
-        if (!sent && sent.error().code == ErrorCode::not_found && !is_alive(run.owner)) return {};
-        if (!sent && sent.error().code != ErrorCode::not_found) return sent;
-        VMETTE_TRY(auto end, watch.look(kAnswerLimit));
-        if (end || watch.answered()) return {};
+        auto answered = watch.stop(now_);
+        if (!answered && answered.error().code != ErrorCode::not_found) return Failure(answered.error());
+        if (answered && *answered) return {};
+        // It ended meanwhile: that is what was asked for.
+        VMETTE_TRY(auto end, watch.look(Duration{0}));
+        if (end) return {};
         VMETTE_TRY(store::Store * store, context.store());
         VMETTE_TRY(auto record, store->get_run(run.id));
         if (record && !record->batch.empty())

@@ -16,6 +16,8 @@ using scheduler::live::Kind;
 using scheduler::live::Request;
 using scheduler::live::Type;
 
+/// A process that answers does so in milliseconds.
+constexpr Duration kAnswerLimit = std::chrono::seconds(1);
 /// Between two questions to the history, of a run whose process cannot be reached.
 constexpr Duration kAskAgain{200};
 
@@ -79,11 +81,16 @@ Result<> EndWatch::connect(const Request& request) {
     return {};
 }
 
-Result<> EndWatch::stop(bool now) {
+Result<bool> EndWatch::stop(bool now) {
     Request request;
     request.kind = static_cast<std::uint8_t>(Kind::stop);
     request.now = now;
-    return connect(request);
+    VMETTE_CHECK_OK(connect(request));
+    auto answer = client_->wait(kAnswerLimit);
+    if (!answer && answer.error().code == ErrorCode::timeout) return false;
+    if (!answer) return Failure(answer.error());
+    if (*answer && (*answer)->type == Type::refused) return Failure(scheduler::live::refusal(**answer));
+    return true;
 }
 
 Result<bool> EndWatch::listen(Duration limit) {
@@ -92,7 +99,6 @@ Result<bool> EndWatch::listen(Duration limit) {
         if (!frame && frame.error().code == ErrorCode::timeout) return false;
         if (!frame) return Failure(frame.error());
         if (!*frame) return true;
-        answered_ = true;
         if ((*frame)->type == Type::refused) return Failure(scheduler::live::refusal(**frame));
         if ((*frame)->type != Type::ended) continue;
         if (auto code = scheduler::live::unpack<scheduler::live::Number>((*frame)->payload))

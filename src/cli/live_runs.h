@@ -36,10 +36,9 @@ public:
     Result<std::optional<RunEnd>> look(Duration limit);
     /// Waits until the end.
     Result<RunEnd> wait();
-    /// Asks the run's process to end it, and watches that connection.
-    Result<> stop(bool now);
-    /// The process has answered: one that still fetches an image does not.
-    bool answered() const { return answered_; }
+    /// Asks the run's process to end it, and watches that connection. False: it does not answer, as one that still
+    /// fetches an image does not. Errors: not_found (there is no process).
+    Result<bool> stop(bool now);
 
 private:
     Result<> connect(const scheduler::live::Request& request);
@@ -51,7 +50,6 @@ private:
     std::string id_;
     std::optional<scheduler::live::Client> client_;
     std::optional<int> told_;
-    bool answered_ = false;
 };
 
 }  // namespace vmette::cli

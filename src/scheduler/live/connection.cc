@@ -114,13 +114,14 @@ void Connection::watch() {
 }
 
 void Connection::stop(const Request& request) {
-    watch();
     if (auto* run = server_.run()) run->on_stop_request(request.now);
+    watch();
 }
 
 void Connection::refuse(const Error& error) {
     send(Type::refused, pack(Refused{static_cast<std::uint8_t>(error.code), 0, error.text()}));
     last_sent_ = true;
+    if (queue_.empty()) return drop("");
     patience_.expires_after(kFarewellLimit);
     patience_.async_wait([self = shared_from_this()](asio::error_code stopped) {
         if (!stopped) self->drop("");
@@ -136,8 +137,15 @@ void Connection::tell_end(int exit_code) {
 
 void Connection::send(Type type, std::string_view payload) {
     if (state_ == State::closed) return;
-    queue_.push_back(encode_frame(type, payload));
-    queued_ += queue_.back().size();
+    std::string frame = encode_frame(type, payload);
+    if (queue_.empty()) {
+        // Mostly it is taken at once: no turn of the loop is spent on it.
+        ssize_t sent = ::send(socket_.native_handle(), frame.data(), frame.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (sent > 0) frame.erase(0, static_cast<std::size_t>(sent));
+    }
+    if (frame.empty()) return;
+    queued_ += frame.size();
+    queue_.push_back(std::move(frame));
     if (queued_ > kMaxQueued) return drop("it has stopped reading");
     if (!writing_) write();
 }
