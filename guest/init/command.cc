@@ -15,6 +15,8 @@ namespace {
 /// A program that leaves children behind may leave them its pipes too. So long after its end is waited for a last word
 /// of theirs (`main | tee log`), no longer.
 constexpr timespec kDrainLimit{0, 100'000'000};
+/// The stream of the run's own command.
+constexpr std::uint16_t kFirstCommand = 1;
 
 }  // namespace
 
@@ -31,7 +33,7 @@ Command::~Command() {
 
 void Command::start(const wire::Exec& exec) {
     oom_before_ = group_.oom_kills();
-    auto launched = launch(exec, group_);
+    auto launched = launch(exec, group_, stream_ == kFirstCommand);
     if (!launched) {
         refuse(launched.error());
         return;

@@ -46,7 +46,7 @@ private:
     void finish();
     /// Goes on to sync once nothing of the commands is left, or the time for that is up.
     void sync_when_empty();
-    void say_failure(wire::FailureKind kind, const std::string& message);
+    void say_failure(std::uint16_t stream, wire::FailureKind kind, const std::string& message);
     /// The host does not speak the protocol: said on both sides, and nothing it sends is acted on any more.
     void break_off(std::string_view what);
     Command* find_command(std::uint16_t stream);

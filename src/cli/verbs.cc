@@ -6,6 +6,7 @@ std::span<const Verb* const> all_verbs() {
     static constexpr const Verb* kVerbs[] = {
         &kUpVerb,          &kRunVerb,         &kValidateVerb,    &kPlanVerb,
         &kInitVerb,        &kSchemaVerb,      &kPsVerb,          &kLogsVerb,        &kWaitVerb,        &kStopVerb,
+        &kExecVerb,        &kShellVerb,       &kCpVerb,
         &kHistoryVerb,     &kHistoryShowVerb,
         &kHistoryLogsVerb, &kImagePullVerb,   &kImageLsVerb,     &kImageInspectVerb,
         &kImageRmVerb,     &kImagePruneVerb,  &kImageVerifyVerb, &kImageProvidersVerb,
@@ -29,7 +30,7 @@ std::vector<const Verb*> verbs_below(std::string_view parent) {
 
 std::span<const std::string_view> unavailable_verbs() {
     static constexpr std::string_view kNames[] = {
-        "exec",        "shell",       "cp",            "rerun",       "batch explain", "history stats",  "history diff", "history prune",
+        "rerun",       "batch explain", "history stats",  "history diff", "history prune",
         "history sql", "snapshot ls", "snapshot rm",   "snapshot prune", "mcp",
     };
     return kNames;

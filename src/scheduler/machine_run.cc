@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "scheduler/machine.h"
 #include "vm/snapshots.h"
 
 namespace vmette::scheduler {
@@ -263,6 +264,13 @@ void MachineRun::on_stop_request(bool now) {
     on_signal(SIGTERM);
 }
 
+Result<std::unique_ptr<vm::SideCommand>> MachineRun::open_command(const live::Request& request,
+                                                                  vm::SideObserver& observer) {
+    if (state_ < State::running) return fail(ErrorCode::busy, "the run's command has not started yet");
+    if (state_ > State::stopping) return fail(ErrorCode::busy, "the run is ending");
+    return session_->open_side(side_command(request, command_), observer);
+}
+
 void MachineRun::send_window_size() {
     winsize size{};
     bool running = state_ == State::running || state_ == State::stopping;
@@ -345,7 +353,6 @@ void MachineRun::end() {
     phase_timer_.cancel();
     idle_timer_.cancel();
     if (stdin_) stdin_->stop();
-    if (around_.clients != nullptr) around_.clients->leave();
     around_.observer.on_phase("teardown");
     if (session_)
         for (const auto& problem : session_->pull()) note(problem);
@@ -362,6 +369,10 @@ void MachineRun::flush_output() {
         io_.stop();
     };
     streams_open_ = 2;
+    if (around_.clients != nullptr) {
+        ++streams_open_;
+        around_.clients->leave(one_done);
+    }
     phase_timer_.expires_after(kFlushLimit);
     phase_timer_.async_wait([this](std::error_code error) {
         if (!error) give_up_flush();

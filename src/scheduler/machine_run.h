@@ -66,6 +66,8 @@ private:
     void on_stdin_room() override;
     void on_death(const vm::Death& death) override;
     void on_stop_request(bool now) override;
+    Result<std::unique_ptr<vm::SideCommand>> open_command(const live::Request& request,
+                                                          vm::SideObserver& observer) override;
 
     /// Makes the snapshot that this machine could start from, where that pays.
     void prepare_snapshot();

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "guest/protocol.h"
 #include "vm/session.h"
+#include "vm/side_streams.h"
 
 namespace vmette::vm {
 
@@ -43,8 +44,9 @@ enum class Phase { awaiting_hello, greeted, setting_up, ready, launching, runnin
 /// Move-only by its references; one thread. An event may call any function of this object but feed().
 class GuestProtocol {
 public:
-    GuestProtocol(const Clock& clock, GuestEvents& events)
-        : clock_(clock), events_(events), beats_at_(clock.monotonic()) {}
+    /// `sides` may be null when no other command is ever opened.
+    GuestProtocol(const Clock& clock, GuestEvents& events, SideEvents* sides = nullptr)
+        : clock_(clock), events_(events), sides_(sides), beats_at_(clock.monotonic()) {}
 
     /// Takes the next bytes. Fails with `protocol` and one line that names the offence; nothing may be fed after that.
     Result<> feed(std::string_view bytes);
@@ -61,6 +63,8 @@ public:
     void sent_stdin(std::size_t bytes) { stdin_room_ -= bytes; }
     void granted(Stream stream, std::size_t bytes) { window_[index(stream)] += bytes; }
 
+    SideStreams& sides() { return sides_; }
+    const SideStreams& sides() const { return sides_; }
     Phase phase() const { return phase_; }
     std::size_t stdin_room() const { return stdin_room_; }
 
@@ -76,6 +80,7 @@ private:
 
     const Clock& clock_;
     GuestEvents& events_;
+    SideStreams sides_;  ///< what does not belong to the run's own command
     std::string pending_;  ///< the start of a frame that is not whole yet
     Phase phase_ = Phase::awaiting_hello;
     bool failed_ = false, finishing_ = false, stopped_ = false;

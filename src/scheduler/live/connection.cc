@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "scheduler/live/server.h"
+#include "scheduler/run.h"
 
 namespace vmette::scheduler::live {
 namespace {
@@ -49,6 +50,7 @@ void Connection::turn_away() {
 void Connection::close() {
     state_ = State::closed;
     patience_.cancel();
+    relay_.reset();
     asio::error_code ignored;
     socket_.close(ignored);
 }
@@ -79,7 +81,8 @@ void Connection::read() {
 
 void Connection::take(const Frame& frame) {
     if (state_ == State::greeting && !last_sent_) return take_request(frame);
-    drop("it said what it may not say now");
+    auto offence = relay_ ? relay_->take(frame) : "it said what it may not say now";
+    if (!offence.empty()) drop(offence);
 }
 
 void Connection::take_request(const Frame& frame) {
@@ -103,6 +106,10 @@ void Connection::take_request(const Frame& frame) {
             return watch();
         case Kind::stop:
             return stop(*request);
+        case Kind::exec:
+        case Kind::pack:
+        case Kind::unpack:
+            return open_command(*request);
         default:
             return refuse(Error{ErrorCode::unsupported, "the run does not know how to do that", nullptr});
     }
@@ -119,23 +126,47 @@ void Connection::stop(const Request& request) {
 }
 
 void Connection::refuse(const Error& error) {
-    send(Type::refused, pack(Refused{static_cast<std::uint8_t>(error.code), 0, error.text()}));
-    last_sent_ = true;
-    if (queue_.empty()) return drop("");
+    send_last(Type::refused, pack(Refused{static_cast<std::uint8_t>(error.code), 0, error.text()}));
+    if (state_ == State::closed) return;
     patience_.expires_after(kFarewellLimit);
     patience_.async_wait([self = shared_from_this()](asio::error_code stopped) {
         if (!stopped) self->drop("");
     });
 }
 
-void Connection::machine_gone() {}
+void Connection::open_command(const Request& request) {
+    auto* run = server_.run();
+    if (run == nullptr) return refuse(Error{ErrorCode::not_found, "the run has ended", nullptr});
+    auto relay = std::make_unique<Relay>(server_.io(), *this);
+    auto command = run->open_command(request, *relay);
+    if (!command) return refuse(command.error());
+    state_ = State::commanding;
+    relay_ = std::move(relay);
+    send(Type::accepted, pack(Accepted{relay_->begin(*std::move(command))}));
+}
+
+void Connection::machine_gone() {
+    if (state_ != State::commanding || relay_->is_over()) return;
+    auto code = static_cast<std::uint8_t>(ErrorCode::vm);
+    send_last(Type::failed, pack(Refused{code, kExitFailure, "the run has ended"}));
+}
 
 void Connection::tell_end(int exit_code) {
     if (state_ != State::watching || !queue_.empty()) return;
     send_at_once(socket_.native_handle(), encode_frame(Type::ended, Number{static_cast<std::uint32_t>(exit_code)}));
 }
 
-void Connection::send(Type type, std::string_view payload) {
+void Connection::send_last(Type type, std::string_view payload) {
+    send(type, payload);
+    last_sent_ = true;
+    if (queue_.empty()) drop("");
+}
+
+void Connection::written(const Queued& queued) {
+    if (queued.kind && relay_) relay_->consumed(*queued.kind, queued.size);
+}
+
+void Connection::send_frame(Type type, std::string_view payload, std::optional<vm::Stream> kind) {
     if (state_ == State::closed) return;
     std::string frame = encode_frame(type, payload);
     if (queue_.empty()) {
@@ -143,24 +174,28 @@ void Connection::send(Type type, std::string_view payload) {
         ssize_t sent = ::send(socket_.native_handle(), frame.data(), frame.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
         if (sent > 0) frame.erase(0, static_cast<std::size_t>(sent));
     }
-    if (frame.empty()) return;
+    if (frame.empty()) return written({{}, kind, payload.size()});
     queued_ += frame.size();
-    queue_.push_back(std::move(frame));
+    queue_.push_back({std::move(frame), kind, payload.size()});
     if (queued_ > kMaxQueued) return drop("it has stopped reading");
     if (!writing_) write();
 }
 
 void Connection::write() {
     writing_ = true;
-    asio::async_write(socket_, asio::buffer(queue_.front()),
+    asio::async_write(socket_, asio::buffer(queue_.front().bytes),
                       [self = shared_from_this()](asio::error_code failed, std::size_t) {
                           self->writing_ = false;
                           if (self->state_ == State::closed) return;
                           if (failed) return self->drop("");
-                          self->queued_ -= self->queue_.front().size();
+                          Queued done = std::move(self->queue_.front());
+                          self->queued_ -= done.bytes.size();
                           self->queue_.pop_front();
+                          self->written(done);
+                          if (self->state_ == State::closed || self->writing_) return;
                           if (!self->queue_.empty()) return self->write();
                           if (self->last_sent_) self->drop("");
+                          self->server_.flushed();
                       });
 }
 

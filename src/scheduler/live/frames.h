@@ -61,7 +61,9 @@ struct Request {
     std::uint32_t version = kVersion;
     std::uint8_t kind = 0;
     bool now = false;                ///< stop: without grace
-    std::vector<std::string> argv;   ///< exec: the command; pack, unpack: what the copying end is told
+    /// exec: the command. pack: the path. unpack: the destination, and the name of the tree in the stream (empty: any
+    /// names).
+    std::vector<std::string> argv;
     std::vector<std::string> env;    ///< "K=V", over that of the run's command
     std::optional<std::string> workdir, user;  ///< absent: those of the run's command
     bool tty = false;

@@ -1,7 +1,7 @@
 #include "scheduler/live/server.h"
 
 #include <chrono>
-#include <vector>
+#include <utility>
 
 #include "base/log.h"
 #include "scheduler/live/connection.h"
@@ -11,6 +11,8 @@ namespace {
 
 /// When the process has no descriptor left for a client, the next attempt comes so much later.
 constexpr std::chrono::milliseconds kPause{200};
+/// What clients do not take in so long after the machine's end is lost to them: the run does not wait.
+constexpr std::chrono::seconds kFlushLimit{1};
 
 }  // namespace
 
@@ -36,9 +38,27 @@ void Server::serve(ServedRun& run) {
     accept();
 }
 
-void Server::leave() {
+void Server::leave(std::function<void()> flushed) {
     run_ = nullptr;
     for (const auto& connection : std::set(connections_)) connection->machine_gone();
+    when_flushed_ = std::move(flushed);
+    pause_.expires_after(kFlushLimit);
+    pause_.async_wait([this](asio::error_code stopped) {
+        if (!stopped && when_flushed_) std::exchange(when_flushed_, nullptr)();
+    });
+    this->flushed();
+}
+
+void Server::flushed() {
+    if (!when_flushed_) return;
+    for (const auto& connection : connections_)
+        if (!connection->is_flushed()) return;
+    std::exchange(when_flushed_, nullptr)();
+}
+
+void Server::forget(const std::shared_ptr<Connection>& connection) {
+    connections_.erase(connection);
+    flushed();
 }
 
 void Server::tell_end(int exit_code) {

@@ -2,6 +2,7 @@
 /// The run's side of its control socket. Everything happens on the thread of the run, between its own events: nothing
 /// here blocks, and what a client does not take is bounded.
 
+#include <functional>
 #include <memory>
 #include <set>
 #include <string_view>
@@ -11,7 +12,9 @@
 #include <asio/steady_timer.hpp>
 
 #include "base/error.h"
+#include "scheduler/live/frames.h"
 #include "scheduler/live/place.h"
+#include "vm/session.h"
 
 namespace vmette::scheduler::live {
 
@@ -23,6 +26,10 @@ public:
     virtual ~ServedRun() = default;
     /// End it: with grace, or (`now`, or when it is being ended already) at once.
     virtual void on_stop_request(bool now) = 0;
+    /// Begins what an exec, a pack or an unpack asks for. Errors as of vm::Session::open_side(), and busy: the guest is
+    /// not ready yet, or the run ends.
+    virtual Result<std::unique_ptr<vm::SideCommand>> open_command(const Request& request,
+                                                                  vm::SideObserver& observer) = 0;
 };
 
 /// Connections that a run serves at a time; more are refused.
@@ -39,15 +46,18 @@ public:
 
     /// `run` is borrowed until leave().
     void serve(ServedRun& run);
-    /// The machine is gone: who watches still waits for the end of the row.
-    void leave();
+    /// The machine is gone: who watches still waits for the end of the row. `flushed` is called once, when all clients
+    /// have taken what was meant for them, or have had a second for it.
+    void leave(std::function<void()> flushed);
     /// The row is written: tells those who wait what `vmette up` ends with. Needs no running `io`.
     void tell_end(int exit_code);
 
     asio::io_context& io() { return io_; }
     /// Null before serve() and after leave().
     ServedRun* run() { return run_; }
-    void forget(const std::shared_ptr<Connection>& connection) { connections_.erase(connection); }
+    void forget(const std::shared_ptr<Connection>& connection);
+    /// A connection has nothing more to write for now.
+    void flushed();
 
 private:
     Server(asio::io_context& io, Place place);
@@ -59,6 +69,7 @@ private:
     asio::local::stream_protocol::acceptor acceptor_;
     asio::steady_timer pause_;
     ServedRun* run_ = nullptr;
+    std::function<void()> when_flushed_;
     std::set<std::shared_ptr<Connection>> connections_;
 };
 
