@@ -13,7 +13,7 @@ namespace vmette::vm {
 namespace {
 
 /// Set-up, commands and full windows of stdin of all of them fit; only a guest that has stopped reading gets here.
-constexpr std::size_t kMaxQueued = 24 * kMiB;
+constexpr std::size_t kMaxQueued = 16 * kMiB;
 /// No more commands are begun while so much waits: each may be as long as the wire takes.
 constexpr std::size_t kMaxQueuedForMore = 4 * kMiB;
 

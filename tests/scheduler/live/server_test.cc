@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <cstring>
+#include <future>
 #include <thread>
 
 #include <asio/executor_work_guard.hpp>
@@ -23,10 +24,44 @@ namespace {
 using namespace std::chrono_literals;
 using testing::HasSubstr;
 
+/// What was asked of a command, in order; read once the server's thread has stopped, or through the io_context.
+struct CommandLog {
+    std::vector<std::string> calls;
+    std::size_t input = 0, consumed = 0;
+    std::size_t room = 100'000;
+};
+
+class FakeCommand final : public vm::SideCommand {
+public:
+    explicit FakeCommand(CommandLog& log) : log_(log) {}
+    ~FakeCommand() override { log_.calls.emplace_back("gone"); }
+    std::size_t stdin_room() const override { return log_.room; }
+    void send_stdin(std::string_view bytes) override {
+        log_.input += bytes.size();
+        log_.room -= bytes.size();
+    }
+    void close_stdin() override { log_.calls.emplace_back("end of input"); }
+    void signal(int number) override { log_.calls.push_back(fmt::format("signal {}", number)); }
+    void resize(std::uint32_t columns, std::uint32_t rows) override {
+        log_.calls.push_back(fmt::format("{}x{}", columns, rows));
+    }
+    void consumed(vm::Stream, std::size_t bytes) override { log_.consumed += bytes; }
+
+private:
+    CommandLog& log_;
+};
+
 class FakeRun final : public ServedRun {
 public:
     void on_stop_request(bool now) override { ++(now ? at_once : with_grace); }
+    Result<std::unique_ptr<vm::SideCommand>> open_command(const Request& request, vm::SideObserver& observer) override {
+        if (request.argv.empty()) return fail(ErrorCode::busy, "no more of them");
+        observer_ = &observer;
+        return std::make_unique<FakeCommand>(log);
+    }
     std::atomic<int> with_grace = 0, at_once = 0;
+    CommandLog log;
+    vm::SideObserver* observer_ = nullptr;
 };
 
 /// A server as a run has one, on a thread of its own.
@@ -45,14 +80,28 @@ protected:
     /// The run is over: its row has been written.
     void halt() {
         if (thread_.joinable()) {
-            asio::post(io_, [this] { server_->leave(); });
-            asio::post(io_, [this] { io_.stop(); });
+            asio::post(io_, [this] { server_->leave([this] { io_.stop(); }); });
             thread_.join();
         }
+    }
+    /// On the server's thread, as everything that comes from the guest.
+    void on_thread(std::function<void()> what) {
+        std::promise<void> done;
+        asio::post(io_, [&] {
+            what();
+            done.set_value();
+        });
+        done.get_future().wait();
+    }
+    Client start_command() {
+        Client client = ask(Kind::exec);
+        EXPECT_EQ(frame_of(client)->type, Type::accepted);
+        return client;
     }
     Client ask(Kind kind, bool now = false) {
         Request request;
         request.kind = static_cast<std::uint8_t>(kind);
+        request.argv = {"command"};
         request.now = now;
         auto client = Client::ask(layout_, kId, request);
         EXPECT_TRUE(client) << client.error().text();
@@ -72,6 +121,15 @@ protected:
         if (::poll(&waits, 1, 5000) != 1) return false;
         char byte = 0;
         return ::recv(socket->get(), &byte, 1, 0) <= 0;
+    }
+    /// Asked of the server's thread, until it holds.
+    bool eventually(const std::function<bool()>& holds) {
+        auto limit = std::chrono::steady_clock::now() + 5s;
+        for (bool now = false; std::chrono::steady_clock::now() < limit;) {
+            on_thread([&] { now = holds(); });
+            if (now) return true;
+        }
+        return false;
     }
     static mode_t mode_of(const std::filesystem::path& path) {
         struct stat info{};
@@ -184,6 +242,116 @@ TEST_F(LiveServerTest, MoreClientsThanItServesAreTurnedAwayAndPlacesComeBack) {
         served = frame && *frame && (*frame)->type == Type::accepted;
     }
     EXPECT_TRUE(served);
+}
+
+TEST_F(LiveServerTest, CommandsFramesGoBothWays) {
+    serve();
+    Client client = start_command();
+    on_thread([&] {
+        run_.observer_->on_started();
+        run_.observer_->on_output(vm::Stream::out, "out");
+        run_.observer_->on_output(vm::Stream::err, "err");
+    });
+    EXPECT_EQ(frame_of(client), (Frame{Type::started, ""}));
+    EXPECT_EQ(frame_of(client), (Frame{Type::out, "out"}));
+    EXPECT_EQ(frame_of(client), (Frame{Type::err, "err"}));
+    ASSERT_TRUE(client.send(Type::in, "some input"));
+    ASSERT_TRUE(client.send(Type::signal, pack(Number{15})));
+    ASSERT_TRUE(client.send(Type::in_end, ""));
+    EXPECT_TRUE(eventually([&] { return run_.log.calls.size() == 2; }));
+    on_thread([&] { run_.observer_->on_exited({false, 7, false}); });
+    auto exited = frame_of(client);
+    ASSERT_TRUE(exited && exited->type == Type::exited);
+    EXPECT_EQ(unpack<CommandExit>(exited->payload)->code, 7u);
+    EXPECT_FALSE(frame_of(client)) << "the connection ends with the command";
+    halt();
+    EXPECT_EQ(run_.log.input, 10u);
+    EXPECT_EQ(run_.log.consumed, 6u);
+    EXPECT_EQ(run_.log.calls, (std::vector<std::string>{"signal 15", "end of input", "gone"}));
+}
+
+TEST_F(LiveServerTest, ClientThatLeavesIsHungUpOn) {
+    serve();
+    {
+        Client client = start_command();
+    }
+    EXPECT_TRUE(eventually([&] { return !run_.log.calls.empty(); }));
+    EXPECT_EQ(run_.log.calls, std::vector<std::string>{"gone"});
+}
+
+TEST_F(LiveServerTest, ClientThatReadsNothingCostsItsCreditAndNoMore) {
+    serve();
+    Client deaf = start_command();
+    // A guest sends what it has credit for: so much and then nothing, because none comes back.
+    constexpr std::size_t kCredit = 256 * 1024;
+    on_thread([&] {
+        for (std::size_t sent = 0; sent < kCredit; sent += 32 * 1024)
+            run_.observer_->on_output(vm::Stream::out, std::string(32 * 1024, 'x'));
+    });
+    std::size_t given_back = 0;
+    on_thread([&] { given_back = run_.log.consumed; });
+    EXPECT_LT(given_back, kCredit) << "what the socket took, not more";
+    Client other = ask(Kind::watch);
+    EXPECT_EQ(frame_of(other)->type, Type::accepted) << "the others do not wait for it";
+    std::size_t read = 0;
+    while (read < kCredit) read += frame_of(deaf)->payload.size();
+    EXPECT_TRUE(eventually([&] { return run_.log.consumed == kCredit; }));
+    on_thread([&] {
+        for (int i = 0; i < 8; ++i) run_.observer_->on_output(vm::Stream::out, std::string(32 * 1024, 'x'));
+    });
+    auto began = std::chrono::steady_clock::now();
+    halt();
+    EXPECT_LT(std::chrono::steady_clock::now() - began, 3s) << "the end of the run does not wait for it either";
+}
+
+TEST_F(LiveServerTest, MoreInputThanCreditIsRefused) {
+    serve();
+    Client client = start_command();
+    for (int i = 0; i < 2; ++i) (void)client.send(Type::in, std::string(kMaxChunk, 'x'));
+    EXPECT_FALSE(frame_of(client));
+    halt();
+    EXPECT_EQ(run_.log.input, kMaxChunk);
+}
+
+TEST_F(LiveServerTest, WindowSizeStormBecomesAFewChangesAndTheLastOne) {
+    serve();
+    Client client = start_command();
+    for (std::uint32_t i = 1; i <= 2000; ++i) ASSERT_TRUE(client.send(Type::resize, pack(Size{i, 50})));
+    EXPECT_TRUE(eventually([&] { return !run_.log.calls.empty() && run_.log.calls.back() == "2000x50"; }));
+    halt();
+    EXPECT_LT(run_.log.calls.size(), 200u);
+}
+
+TEST_F(LiveServerTest, SignalsWithoutEndAndThoseThatDoNotExistAreRefused) {
+    serve();
+    Client client = start_command();
+    for (int i = 0; i < 200; ++i) (void)client.send(Type::signal, pack(Number{10}));
+    EXPECT_FALSE(frame_of(client));
+    for (std::uint32_t number : {0U, 65U, 0xFFFFFFFFU}) {
+        Client wrong = start_command();
+        (void)wrong.send(Type::signal, pack(Number{number}));
+        EXPECT_FALSE(frame_of(wrong));
+    }
+}
+
+TEST_F(LiveServerTest, WhatTheRunRefusesIsPassedOn) {
+    serve();
+    Request request;
+    request.kind = static_cast<std::uint8_t>(Kind::exec);
+    auto client = Client::ask(layout_, kId, request);
+    ASSERT_TRUE(client);
+    auto refused = frame_of(*client);
+    ASSERT_TRUE(refused && refused->type == Type::refused);
+    EXPECT_EQ(refusal(*refused).message, "no more of them");
+}
+
+TEST_F(LiveServerTest, CommandHearsThatItsMachineIsGone) {
+    serve();
+    Client client = start_command();
+    halt();
+    auto failed = frame_of(client);
+    ASSERT_TRUE(failed && failed->type == Type::failed);
+    EXPECT_EQ(refusal(*failed).message, "the run has ended");
 }
 
 TEST_F(LiveServerTest, StaleSocketIsSaidToBeOne) {
