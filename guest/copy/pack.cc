@@ -47,7 +47,8 @@ private:
         std::size_t end = path.find_last_not_of('/');
         if (end == path.npos) return ".";
         std::size_t slash = path.rfind('/', end);
-        std::string name = path.substr(slash == path.npos ? 0 : slash + 1, end - (slash == path.npos ? 0 : slash + 1) + 1);
+        std::string name =
+            path.substr(slash == path.npos ? 0 : slash + 1, end - (slash == path.npos ? 0 : slash + 1) + 1);
         return name == ".." ? "." : name;
     }
 
@@ -110,8 +111,8 @@ private:
             const dirent* item = readdir(folder);
             if (item == nullptr) break;
             if (strcmp(item->d_name, ".") != 0 && strcmp(item->d_name, "..") != 0)
-                below(dirfd(folder), item->d_name, name == "." ? "./" + std::string(item->d_name) : name + "/" + item->d_name,
-                      depth + 1);
+                below(dirfd(folder), item->d_name,
+                      name == "." ? "./" + std::string(item->d_name) : name + "/" + item->d_name, depth + 1);
         }
         if (errno != 0 && !broken_) say(name);
         closedir(folder);

@@ -137,7 +137,8 @@ Found decode_header(const char* bytes, Entry& entry) {
     entry.name = get_text(raw.name);
     entry.target = get_text(raw.link);
     // GNU's own format has other things where the prefix is.
-    if (memcmp(raw.magic, "ustar", 6) == 0 && raw.prefix[0] != '\0') entry.name = get_text(raw.prefix) + "/" + entry.name;
+    if (memcmp(raw.magic, "ustar", 6) == 0 && raw.prefix[0] != '\0')
+        entry.name = get_text(raw.prefix) + "/" + entry.name;
     switch (raw.type) {
         case 'x':
             return Found::pax;

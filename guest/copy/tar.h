@@ -12,12 +12,20 @@ namespace vmette::copying {
 
 constexpr std::size_t kBlock = 512;
 
-enum class Kind : char { file = '0', hard_link = '1', symlink = '2', character = '3', block = '4', folder = '5', fifo = '6' };
+enum class Kind : char {
+    file = '0',
+    hard_link = '1',
+    symlink = '2',
+    character = '3',
+    block = '4',
+    folder = '5',
+    fifo = '6'
+};
 
 struct Entry {
     Kind kind = Kind::file;
-    std::string name;    ///< as it stands in the archive
-    std::string target;  ///< of a link
+    std::string name;        ///< as it stands in the archive
+    std::string target;      ///< of a link
     std::uint32_t mode = 0;  ///< permission bits, 07777
     std::int64_t mtime = 0;  ///< seconds since the epoch
     std::uint64_t size = 0;  ///< bytes of content that follow; 0 but for files
@@ -28,14 +36,14 @@ std::string encode_header(const Entry& entry);
 
 /// What one block of 512 bytes says.
 enum class Found {
-    entry,      ///< `entry` is filled; long names are applied by whoever reads the stream
-    end,        ///< zeros: the end of the archive
-    pax,        ///< `entry.size` bytes of pax records follow, for the next entry
-    pax_global, ///< the same for all that follow: to be skipped
-    long_name,  ///< `entry.size` bytes: GNU's name of the next entry
-    long_link,  ///< the same of its link's target
-    unknown,    ///< a kind that cannot be unpacked; `entry.size` bytes follow
-    garbage,    ///< no header of a tar archive
+    entry,       ///< `entry` is filled; long names are applied by whoever reads the stream
+    end,         ///< zeros: the end of the archive
+    pax,         ///< `entry.size` bytes of pax records follow, for the next entry
+    pax_global,  ///< the same for all that follow: to be skipped
+    long_name,   ///< `entry.size` bytes: GNU's name of the next entry
+    long_link,   ///< the same of its link's target
+    unknown,     ///< a kind that cannot be unpacked; `entry.size` bytes follow
+    garbage,     ///< no header of a tar archive
 };
 Found decode_header(const char* block, Entry& entry);
 

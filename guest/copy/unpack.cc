@@ -314,7 +314,8 @@ private:
         set_time(made.fd, entry.mtime);
         char rest[kBlock];
         std::size_t pad = padding(entry.size);
-        return read_fully(in_, rest, pad) == static_cast<long>(pad) || break_off("the stream ends before the archive does");
+        return read_fully(in_, rest, pad) == static_cast<long>(pad) ||
+               break_off("the stream ends before the archive does");
     }
 
     static bool write_fully(int fd, const char* from, std::size_t size) {

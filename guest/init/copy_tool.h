@@ -13,7 +13,8 @@ int own_program();
 
 /// What main() does when it is not PID 1. argv: the tool's name, "uid:gid" of what it makes, and
 ///     vmette-pack OWNER PATH           the tree as a tar stream on stdout
-///     vmette-unpack OWNER PATH NAME    a tar stream from stdin: the tree NAME into the folder PATH, or as PATH; NAME empty:
+///     vmette-unpack OWNER PATH NAME    a tar stream from stdin: the tree NAME into the folder PATH, or as PATH; NAME
+///     empty:
 ///                                      any stream, below the folder PATH
 /// 0: all of it; 1: some of it could not be copied, which stderr names; 2: nothing.
 int run_copy_tool(int argc, char** argv);

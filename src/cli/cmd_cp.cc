@@ -13,9 +13,9 @@
 #include "cli/live_command.h"
 #include "cli/live_runs.h"
 #include "cli/verbs.h"
-#include "scheduler/run.h"
 #include "guest/copy/pack.h"
 #include "guest/copy/unpack.h"
+#include "scheduler/run.h"
 
 namespace vmette::cli {
 namespace {
@@ -69,7 +69,8 @@ public:
         auto& to = arguments.operand("DEST", destination_, "ID:PATH, a path here, or - for a tar stream on stdout");
         to.required = true;
         to.completes = Completes::files;
-        arguments.option("--max", "SIZE", max_, "of what is copied out of a run: no more bytes than this (default 64G)");
+        arguments.option("--max", "SIZE", max_,
+                         "of what is copied out of a run: no more bytes than this (default 64G)");
         arguments.option("-u,--user", "USER", user_, "whose the files in the run are; default: that of its command");
     }
 
@@ -178,9 +179,12 @@ const Verb kCpVerb{
     .name = "cp",
     .summary = "copy files and trees into a live run and out of it",
     .description =
-        "As cp -r does: into DEST when it is a folder, else as DEST. Permissions and times stay; what is put into the run\n"
-        "belongs to the user of its command. A link at the end of SOURCE is followed, those below it stay links. On this\n"
-        "side nothing is written through a link, links that lead out of the tree are refused, and set-uid bits are dropped.\n"
+        "As cp -r does: into DEST when it is a folder, else as DEST. Permissions and times stay; what is put into the "
+        "run\n"
+        "belongs to the user of its command. A link at the end of SOURCE is followed, those below it stay links. On "
+        "this\n"
+        "side nothing is written through a link, links that lead out of the tree are refused, and set-uid bits are "
+        "dropped.\n"
         "`-` is a tar stream; put into a run it goes below the folder DEST, with the names it has.",
     .example = "vmette cp web:/var/log ./web-logs",
     .exit_codes =

@@ -63,8 +63,7 @@ Result<int> run_it(Context& context, const std::string& id, Request request, boo
     streams.harmless = !tty;
     streams.terminal = tty && ::isatty(STDIN_FILENO) == 1;
     if (tty)
-        if (auto term = environment_variable("TERM"))
-            request.env.insert(request.env.begin(), "TERM=" + *term);
+        if (auto term = environment_variable("TERM")) request.env.insert(request.env.begin(), "TERM=" + *term);
     VMETTE_TRY(auto run, find_live_run(context, id));
     VMETTE_TRY(auto end, run_in_guest(context, run.id, std::move(request), streams));
     return end.exit_code;
@@ -121,7 +120,8 @@ const Verb kExecVerb{
     .summary = "run a command in a live run, beside its own",
     .description =
         "It has streams and an exit code of its own, and the run's environment, folder and user unless a flag says\n"
-        "otherwise. SIGINT and SIGTERM go to the command; the third ends the connection. When this process is gone, the\n"
+        "otherwise. SIGINT and SIGTERM go to the command; the third ends the connection. When this process is gone, "
+        "the\n"
         "command gets SIGHUP, and SIGKILL two seconds later. What it leaves in the background stays with the run.",
     .example = "vmette exec web -- ps aux",
     .exit_codes = kExitCodes,

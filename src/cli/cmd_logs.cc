@@ -116,9 +116,7 @@ private:
             VMETTE_CHECK_OK(copy.copy());
             if (end) return {};
             // A reader that goes away while nothing is written is seen too.
-            pollfd waits[] = {{changes.get(), POLLIN, 0},
-                              {watch.fd(), POLLIN, 0},
-                              {context.console().out_fd(), 0, 0}};
+            pollfd waits[] = {{changes.get(), POLLIN, 0}, {watch.fd(), POLLIN, 0}, {context.console().out_fd(), 0, 0}};
             ::poll(waits, 3, watch.fd() < 0 ? 200 : -1);
             if ((waits[2].revents & (POLLERR | POLLHUP)) != 0) return {};
             char events[sizeof(inotify_event) + NAME_MAX + 1];
@@ -138,7 +136,8 @@ const Verb kLogsVerb{
     .name = "logs",
     .summary = "print what a run writes, and follow it",
     .description =
-        "Its stdout, unless a flag says otherwise; of a run that has ended too. On a terminal, control sequences of the\n"
+        "Its stdout, unless a flag says otherwise; of a run that has ended too. On a terminal, control sequences of "
+        "the\n"
         "guest are shown as text; a pipe or a file gets the bytes as they were.",
     .example = "vmette logs -f web --since 5m",
     .exit_codes = "0  printed\n1  there is no such run, or its logs were not kept\n2  wrong usage, or several runs fit",

@@ -62,7 +62,8 @@ private:
     }
 
     static std::string table(Context& context, const std::vector<store::RunRecord>& runs) {
-        Table table({{"ID"}, {"NAME", false, true}, {"STATE"}, {"AGE", true}, {"MEMORY", true}, {"IMAGE", false, true}});
+        Table table(
+            {{"ID"}, {"NAME", false, true}, {"STATE"}, {"AGE", true}, {"MEMORY", true}, {"IMAGE", false, true}});
         for (const auto& run : runs)
             table.add({run.id, harmless_line(run.name), std::string(state(run)),
                        age(run.created_at, context.clock().now()), human_size(run.memory_mib * kMiB),

@@ -64,7 +64,8 @@ const Verb kStopVerb{
     .name = "stop",
     .summary = "end live runs",
     .description =
-        "The command gets TERM, and the grace of its manifest to end; then the machine is pulled. Asked a second time,\n"
+        "The command gets TERM, and the grace of its manifest to end; then the machine is pulled. Asked a second "
+        "time,\n"
         "or with --now, it is pulled at once. Returns when the runs have ended.",
     .example = "vmette stop web --now",
     .exit_codes = "0  ended\n1  there is no such live run\n2  wrong usage, or several runs fit",

@@ -139,8 +139,7 @@ Result<int> await_ready(Console& console, pid_t supervisor, const Fd& answer, sc
 }  // namespace
 
 Result<int> run_detached(Context& context, const manifest::Sandbox& sandbox, const RunFlags& flags) {
-    if (flags.json)
-        return fail(ErrorCode::bad_input, "--json prints a finished run, which --detach does not wait for");
+    if (flags.json) return fail(ErrorCode::bad_input, "--json prints a finished run, which --detach does not wait for");
     if (sandbox.tty)
         return fail(ErrorCode::bad_input,
                     "a detached run has no terminal: leave `tty` out; `vmette shell ID` opens one in it");

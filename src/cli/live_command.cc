@@ -52,7 +52,8 @@ public:
     int fd() const { return fd_; }
     /// Requires that poll(2) said it is writable.
     void write_some() {
-        std::size_t size = takes_what_fits_ ? waiting_.size() - done_ : std::min<std::size_t>(waiting_.size() - done_, PIPE_BUF);
+        std::size_t size =
+            takes_what_fits_ ? waiting_.size() - done_ : std::min<std::size_t>(waiting_.size() - done_, PIPE_BUF);
         ssize_t n = ::write(fd_, waiting_.data() + done_, size);
         if (n < 0 && (errno == EINTR || errno == EAGAIN)) return;
         if (n < 0) gone_ = true;

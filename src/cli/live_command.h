@@ -24,7 +24,7 @@ struct CommandStreams {
 };
 
 struct CommandEnd {
-    int exit_code = 0;  ///< 128+N for a signal
+    int exit_code = 0;      ///< 128+N for a signal
     bool out_gone = false;  ///< the reader of `out` left: the command was hung up on
 };
 

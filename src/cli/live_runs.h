@@ -13,8 +13,8 @@
 
 namespace vmette::cli {
 
-/// The live run of that id, name or beginning of an id; only id, name and owner are filled. Errors: not_found (the message says when it
-/// has ended), bad_input (it fits several).
+/// The live run of that id, name or beginning of an id; only id, name and owner are filled. Errors: not_found (the
+/// message says when it has ended), bad_input (it fits several).
 Result<store::RunRecord> find_live_run(Context& context, std::string_view word);
 /// The same among all runs, a live one before those that have ended. In full.
 Result<store::RunRecord> find_any_run(Context& context, std::string_view word);

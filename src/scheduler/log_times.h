@@ -31,8 +31,8 @@ private:
     WallTime last_{};
 };
 
-/// Where in the log to begin so that nothing written at or after `since` is missed; what comes up to one interval before
-/// it may be included. The end of the log when nothing was; the whole log when no times were kept.
+/// Where in the log to begin so that nothing written at or after `since` is missed; what comes up to one interval
+/// before it may be included. The end of the log when nothing was; the whole log when no times were kept.
 Result<std::uint64_t> offset_since(const std::filesystem::path& log, WallTime since);
 
 }  // namespace vmette::scheduler

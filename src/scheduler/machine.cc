@@ -167,8 +167,7 @@ vm::GuestCommand side_command(const live::Request& request, const vm::GuestComma
     command.env = own.env;
     for (const auto& variable : request.env) {
         auto equals = std::min(variable.find('='), variable.size());
-        set_variable(command.env, variable.substr(0, equals),
-                     variable.substr(std::min(equals + 1, variable.size())));
+        set_variable(command.env, variable.substr(0, equals), variable.substr(std::min(equals + 1, variable.size())));
     }
     command.workdir = request.workdir.value_or(own.workdir);
     command.user = request.user.value_or(own.user);

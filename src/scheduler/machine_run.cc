@@ -190,7 +190,6 @@ void MachineRun::command_began() {
     mark(record_.phases.ready_ms);
     ending_.began = true;
     record_.started_at = around_.host.clock.now();
-    around_.observer.on_phase("exec");
     const auto& limits = around_.sandbox.limits;
     phase_timer_.cancel();
     if (limits.timeout.count() > 0) {
@@ -208,6 +207,7 @@ void MachineRun::command_began() {
     }
     // The row says that the command runs, for whoever asks meanwhile and for the case that we die.
     if (auto written = around_.host.store.update_run(record_); !written) note(written.error().text());
+    around_.observer.on_phase("exec");
 }
 
 void MachineRun::terminate() {

@@ -25,7 +25,7 @@ struct Surroundings {
     const manifest::Sandbox& sandbox;
     const RunOptions& options;
     RunObserver& observer;
-    StopSource* signals;  ///< null: none
+    StopSource* signals;    ///< null: none
     asio::io_context& io;   ///< run by MachineRun::run(), once
     live::Server* clients;  ///< null: none can come
 };

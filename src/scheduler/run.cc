@@ -162,7 +162,8 @@ private:
                 return failed("setup-error", made.error());
         if (stop_requested()) return failed("stopped", Error{ErrorCode::cancelled, "interrupted", nullptr});
 
-        MachineRun machine({host_, sandbox_, options_, observer_, signals_, io_, clients_.get()}, record_, *spec, *setup, *command, begin);
+        MachineRun machine({host_, sandbox_, options_, observer_, signals_, io_, clients_.get()}, record_, *spec,
+                           *setup, *command, begin);
         Ending ending = machine.run();
         late_problem_ = machine.late_problem();
         return ending;

@@ -53,8 +53,8 @@ public:
     void signal(std::uint32_t number);
     void resize(const wire::Resize& size);
     void finish();
-    /// A command beside the run's own; its stream's number. Fails also with `busy`, when the guest has not read what was
-    /// sent before. The functions below require that the stream is open.
+    /// A command beside the run's own; its stream's number. Fails also with `busy`, when the guest has not read what
+    /// was sent before. The functions below require that the stream is open.
     Result<std::uint16_t> open_side(const wire::Exec& exec);
     std::size_t side_stdin_room(std::uint16_t stream) const { return protocol_.sides().stdin_room(stream); }
     void side_input(std::uint16_t stream, std::string_view bytes);

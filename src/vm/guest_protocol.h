@@ -80,7 +80,7 @@ private:
 
     const Clock& clock_;
     GuestEvents& events_;
-    SideStreams sides_;  ///< what does not belong to the run's own command
+    SideStreams sides_;    ///< what does not belong to the run's own command
     std::string pending_;  ///< the start of a frame that is not whole yet
     Phase phase_ = Phase::awaiting_hello;
     bool failed_ = false, finishing_ = false, stopped_ = false;

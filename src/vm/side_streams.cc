@@ -39,7 +39,8 @@ Result<> SideStreams::check(const wire::Header& header, std::string_view type_na
         case Type::started:
         case Type::failed:
             if (!running) return {};
-            return fail(ErrorCode::protocol, "the guest sent '{}' on stream {} after started", type_name, header.stream);
+            return fail(ErrorCode::protocol, "the guest sent '{}' on stream {} after started", type_name,
+                        header.stream);
         case Type::out:
         case Type::err:
         case Type::exited:

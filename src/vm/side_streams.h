@@ -1,6 +1,6 @@
 #pragma once
-/// What the guest may say of the commands that run beside the run's own: streams 2 and up of the wire. As hostile as the
-/// rest of it (guest_protocol.h).
+/// What the guest may say of the commands that run beside the run's own: streams 2 and up of the wire. As hostile as
+/// the rest of it (guest_protocol.h).
 
 #include <cstdint>
 #include <map>

@@ -45,7 +45,9 @@ std::string entry(Kind kind, const std::string& name, const std::string& content
     made.size = content.size();
     return encode_header(made) + content + std::string(padding(content.size()), '\0');
 }
-std::string folder(const std::string& name, std::uint32_t mode = 0755) { return entry(Kind::folder, name, "", "", mode); }
+std::string folder(const std::string& name, std::uint32_t mode = 0755) {
+    return entry(Kind::folder, name, "", "", mode);
+}
 std::string end() { return std::string(2 * kBlock, '\0'); }
 
 class CopyTest : public testing::Test {
@@ -157,8 +159,8 @@ TEST_F(CopyTest, NamesThatClimbAreRefusedAndTheRestGoesOn) {
 TEST_F(CopyTest, NothingIsWrittenThroughALink) {
     fs::create_directory_symlink(folder_.path(), place() / "way");
     fs::create_symlink("../secret", place() / "file");
-    std::string stream = entry(Kind::file, "way/secret", "taken") + entry(Kind::file, "file", "mine") +
-                         folder("way") + end();
+    std::string stream =
+        entry(Kind::file, "way/secret", "taken") + entry(Kind::file, "file", "mine") + folder("way") + end();
     EXPECT_EQ(unpacked(stream), Outcome::partial);
     EXPECT_EQ(contents(place() / "file"), "mine");
     EXPECT_FALSE(fs::is_symlink(place() / "file")) << "it was replaced, not followed";
@@ -175,7 +177,9 @@ TEST_F(CopyTest, LinkMadeByTheStreamIsNoWayOutEither) {
 }
 
 TEST_F(CopyTest, LinksThatLeadOutOfTheTreeAreRefused) {
-    auto link = [](const std::string& name, const std::string& target) { return entry(Kind::symlink, name, "", target); };
+    auto link = [](const std::string& name, const std::string& target) {
+        return entry(Kind::symlink, name, "", target);
+    };
     std::string stream = folder("t") + folder("t/d") + link("t/absolute", "/etc/passwd") + link("t/up", "../secret") +
                          link("t/d/far", "../../x") + link("t/self", ".") + link("t/trick", "self/../../secret") +
                          link("t/d/fine", "../self") + link("t/empty", "") + end();
@@ -190,7 +194,8 @@ TEST_F(CopyTest, LinksThatLeadOutOfTheTreeAreRefused) {
 
 TEST_F(CopyTest, HardLinksStayInTheTree) {
     std::string stream = entry(Kind::file, "a", "both") + entry(Kind::hard_link, "b", "", "a") +
-                         entry(Kind::hard_link, "c", "", "../secret") + entry(Kind::hard_link, "d", "", "missing") + end();
+                         entry(Kind::hard_link, "c", "", "../secret") + entry(Kind::hard_link, "d", "", "missing") +
+                         end();
     EXPECT_EQ(unpacked(stream), Outcome::partial);
     EXPECT_EQ(contents(place() / "b"), "both");
     EXPECT_EQ(heard_.problems.size(), 2u);
@@ -198,8 +203,8 @@ TEST_F(CopyTest, HardLinksStayInTheTree) {
 }
 
 TEST_F(CopyTest, SetUidAndDevicesAreNotMade) {
-    std::string stream = entry(Kind::file, "suid", "x", "", 06755) + entry(Kind::character, "dev") +
-                         entry(Kind::fifo, "pipe") + end();
+    std::string stream =
+        entry(Kind::file, "suid", "x", "", 06755) + entry(Kind::character, "dev") + entry(Kind::fifo, "pipe") + end();
     EXPECT_EQ(unpacked(stream), Outcome::partial);
     EXPECT_EQ(mode_of(place() / "suid"), 0755u);
     EXPECT_FALSE(fs::exists(place() / "dev"));
@@ -223,7 +228,8 @@ TEST_F(CopyTest, BoundsEndIt) {
     std::string names;
     for (int i = 0; i < 100; ++i) names += encode_header({.name = "x"}).replace(156, 1, "L");
     EXPECT_EQ(unpacked(names), Outcome::nothing);
-    EXPECT_EQ(unpacked(folder(std::string(4095, '/') + "x") + entry(Kind::file, std::string(300, 'n'))), Outcome::nothing);
+    EXPECT_EQ(unpacked(folder(std::string(4095, '/') + "x") + entry(Kind::file, std::string(300, 'n'))),
+              Outcome::nothing);
 }
 
 TEST_F(CopyTest, CutAnywhereItIsSaidAndNoPartOfAFileStays) {

@@ -14,7 +14,8 @@ namespace vmette::scheduler::live {
 
 class Client {
 public:
-    /// Connects and asks. The answer is the first frame. Errors as of connect_to(); bad_input (longer than kMaxRequest).
+    /// Connects and asks. The answer is the first frame. Errors as of connect_to(); bad_input (longer than
+    /// kMaxRequest).
     static Result<Client> ask(const Layout& layout, std::string_view run_id, const Request& request);
 
     /// For poll(2), when next() had nothing.

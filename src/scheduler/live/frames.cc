@@ -53,8 +53,7 @@ Result<std::optional<Frame>> FrameReader::next() {
     auto limit = limit_of(type);
     if (!limit || is_clients(type) != from_client_ || buffer_.compare(5, 3, std::string_view("\0\0\0", 3)) != 0)
         return fail(ErrorCode::protocol, "the peer does not speak the protocol of a run's socket");
-    if (length > *limit)
-        return fail(ErrorCode::protocol, "a frame of {} bytes, where {} are allowed", length, *limit);
+    if (length > *limit) return fail(ErrorCode::protocol, "a frame of {} bytes, where {} are allowed", length, *limit);
     if (buffer_.size() < kHeaderSize + length) return std::nullopt;
     Frame frame{type, buffer_.substr(kHeaderSize, length)};
     buffer_.erase(0, kHeaderSize + length);

@@ -1,6 +1,6 @@
 #pragma once
-/// What is said on a run's control socket: frames, as bytes and back. Both ends belong to one user; all the same nothing
-/// of a peer is trusted: sizes are checked by the header, before anything is kept.
+/// What is said on a run's control socket: frames, as bytes and back. Both ends belong to one user; all the same
+/// nothing of a peer is trusted: sizes are checked by the header, before anything is kept.
 ///
 /// A frame is `u32 length of the payload | u8 type | 3 zero bytes`, little-endian, and its payload. The client's first
 /// frame is `request`, which begins with magic and version; the server answers `accepted` or `refused`.
@@ -49,22 +49,22 @@ enum class Type : std::uint8_t {
 
 /// What a client wants.
 enum class Kind : std::uint8_t {
-    watch = 1,  ///< nothing but to be told of the end
-    stop = 2,   ///< end the run with grace (again: at once); then as watch
-    exec = 3,   ///< a command beside the run's own
-    pack = 4,   ///< a tree of the guest as a tar stream on `out`
-    unpack = 5, ///< a tar stream on `in`, put into the guest
+    watch = 1,   ///< nothing but to be told of the end
+    stop = 2,    ///< end the run with grace (again: at once); then as watch
+    exec = 3,    ///< a command beside the run's own
+    pack = 4,    ///< a tree of the guest as a tar stream on `out`
+    unpack = 5,  ///< a tar stream on `in`, put into the guest
 };
 
 struct Request {
     std::uint32_t magic = kMagic;
     std::uint32_t version = kVersion;
     std::uint8_t kind = 0;
-    bool now = false;                ///< stop: without grace
+    bool now = false;  ///< stop: without grace
     /// exec: the command. pack: the path. unpack: the destination, and the name of the tree in the stream (empty: any
     /// names).
     std::vector<std::string> argv;
-    std::vector<std::string> env;    ///< "K=V", over that of the run's command
+    std::vector<std::string> env;              ///< "K=V", over that of the run's command
     std::optional<std::string> workdir, user;  ///< absent: those of the run's command
     bool tty = false;
     std::uint32_t columns = 80, rows = 24;

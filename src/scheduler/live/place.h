@@ -1,6 +1,6 @@
 #pragma once
-/// Where the sockets of live runs are: `runs/<id>/control` in the runtime folder, 0600 in folders of mode 0700. They are
-/// reached through their folder's descriptor, so that neither a long path nor a folder that is swapped matters.
+/// Where the sockets of live runs are: `runs/<id>/control` in the runtime folder, 0600 in folders of mode 0700. They
+/// are reached through their folder's descriptor, so that neither a long path nor a folder that is swapped matters.
 
 #include <string>
 #include <string_view>

@@ -76,7 +76,8 @@ TEST(LiveFramesTest, FramesComeOutWhateverThePiecesAre) {
 }
 
 TEST(LiveFramesTest, SizesAreJudgedByTheHeaderAlone) {
-    for (auto [type, limit] : {std::pair{Type::request, kMaxRequest}, {Type::in, kMaxChunk}, {Type::resize, kMaxControl}}) {
+    for (auto [type, limit] :
+         {std::pair{Type::request, kMaxRequest}, {Type::in, kMaxChunk}, {Type::resize, kMaxControl}}) {
         std::string header = encode_frame(type, std::string(limit + 1, 'x')).substr(0, kHeaderSize);
         EXPECT_EQ(offence(header), fmt::format("a frame of {} bytes, where {} are allowed", limit + 1, limit));
         EXPECT_EQ(offence(encode_frame(type, std::string(limit, 'x'))), "");

@@ -140,8 +140,8 @@ protected:
     static constexpr std::string_view kId = "01abc";
     TempDir folder_ = *TempDir::make();
     /// Longer than any socket's address.
-    Layout layout_{folder_.path() / "cache", folder_.path() / "state",
-                   folder_.path() / std::string(120, 'r') / "run", folder_.path() / "config"};
+    Layout layout_{folder_.path() / "cache", folder_.path() / "state", folder_.path() / std::string(120, 'r') / "run",
+                   folder_.path() / "config"};
     FakeRun run_;
     asio::io_context io_{1};
     std::unique_ptr<Server> server_;
