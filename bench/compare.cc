@@ -2,6 +2,9 @@
 /// the median of each with its ratio to the first.
 ///
 ///     compare ROUNDS name 'shell command' name 'shell command' …
+///
+/// Each runs once before, uncounted, to fill caches; not so when ROUNDS is written with a sign (+1), which is for
+/// commands that are long enough not to notice.
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -50,7 +53,8 @@ int main(int argc, char** argv) {
         fmt::print(stderr, "usage: compare ROUNDS name 'command' [name 'command' …]\n");
         return 2;
     }
-    for (const auto& contender : contenders) run_once(contender);  // warm caches; not counted
+    if (argv[1][0] != '+')
+        for (const auto& contender : contenders) run_once(contender);
     for (int round = 0; round < rounds; ++round)
         for (auto& contender : contenders) contender.milliseconds.push_back(run_once(contender));
     for (auto& contender : contenders) std::ranges::sort(contender.milliseconds);

@@ -2,11 +2,12 @@
 
 #include <sys/statvfs.h>
 
+#include <map>
 #include <random>
 
 #include "base/text.h"
+#include "cli/batch_text.h"
 #include "cli/batch_view.h"
-#include "cli/json_writer.h"
 #include "scheduler/batch_recall.h"
 #include "scheduler/machine_attempts.h"
 #include "scheduler/signals.h"
@@ -44,6 +45,21 @@ void say_outcome(Console& console, const store::BatchRecord& batch, const schedu
         console.note(fmt::format("`vmette batch show {} --failed` lists what failed", batch.id));
 }
 
+/// The results of attempts that ended while, or died because, their scheduler did.
+Result<> put_what_nobody_put(Console& console, const store::BatchRecord& batch,
+                             const std::vector<store::RunRecord>& attempts,
+                             const std::vector<store::JobChange>& changes) {
+    VMETTE_TRY(auto results, scheduler::ResultsFolder::open(batch.results));
+    std::map<std::string_view, const store::RunRecord*> runs;
+    for (const auto& run : attempts) runs[run.id] = &run;
+    for (const auto& change : changes) {
+        auto found = runs.find(change.run_id);
+        if (found == runs.end() || results.holds(found->second->job, change.run_id)) continue;
+        if (auto put = results.put(found->second->job, *found->second); !put) console.warning(put.error().text());
+    }
+    return {};
+}
+
 }  // namespace
 
 const std::string_view kBatchExitCodes =
@@ -56,7 +72,7 @@ void BatchFlags::define(Arguments& arguments) {
     arguments.option("--events", "FILE", events, "append what happens, one JSON object a line").completes =
         Completes::files;
     arguments.flag("--offline", offline, "use what is in the cache and on this host alone");
-    arguments.flag("--json", json, "print the batch's id, status and counts on stdout at the end");
+    arguments.flag("--json", json, "print the batch's document, as `batch ls --json` has it, on stdout at the end");
 }
 
 Result<int> drive_in_foreground(Context& context, const store::BatchRecord& batch, const BatchFlags& flags) {
@@ -88,20 +104,8 @@ Result<int> drive_in_foreground(Context& context, const store::BatchRecord& batc
     if (!outcome) return Failure(outcome.error());
     if (!console.quiet()) say_outcome(console, batch, *outcome);
     if (flags.json) {
-        const auto& counts = outcome->counts;
-        VMETTE_CHECK_OK(console.write(JsonObject()
-                                          .text("id", batch.id)
-                                          .text("name", batch.name)
-                                          .text("status", to_string(outcome->status))
-                                          .number("jobs", batch.jobs)
-                                          .number("succeeded", counts.succeeded)
-                                          .number("failed", counts.failed)
-                                          .number("skipped", counts.skipped)
-                                          .number("cancelled", counts.cancelled)
-                                          .number("unknown", counts.unknown)
-                                          .number("pending", counts.pending)
-                                          .render() +
-                                      "\n"));
+        VMETTE_TRY(auto ended, store::Batches(*store).find(batch.id));
+        VMETTE_CHECK_OK(console.write(batch_json(ended, outcome->counts) + "\n"));
     }
     return scheduler::batch_exit_code(*outcome);
 }
@@ -116,7 +120,10 @@ Result<store::BatchRecord> take_batch(Context& context, const std::string& id) {
     VMETTE_TRY(auto jobs, batches.jobs(batch.id));
     VMETTE_TRY(auto attempts, batches.attempts(batch.id));
     auto changes = scheduler::recall(jobs, attempts, context.clock().now(), make_dice());
-    if (!changes.empty()) VMETTE_CHECK_OK(batches.apply(batch.id, self, changes, true));
+    if (changes.empty()) return batch;
+    // First, so that dying in between loses nothing: it is done again then.
+    if (!batch.results.empty()) VMETTE_CHECK_OK(put_what_nobody_put(context.console(), batch, attempts, changes));
+    VMETTE_CHECK_OK(batches.apply(batch.id, self, changes, true));
     return batch;
 }
 

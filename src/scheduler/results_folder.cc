@@ -18,6 +18,9 @@ constexpr const char* kParts[] = {"stdout.log", "stderr.log", "run.json", "artif
 /// Of one job in one folder; who keeps more has another use for it.
 constexpr int kMostAttempts = 10'000;
 
+/// More than what comes before the id in a run's document.
+constexpr std::size_t kStartOfDocument = 4096;
+
 /// Opens below `folder` whatever is really there: a link anywhere in the name is an error.
 Result<Fd> open_beneath(const Fd& folder, const std::string& name, int flags, mode_t mode = 0) {
     open_how how{};
@@ -131,6 +134,15 @@ Result<> ResultsFolder::put(const std::string& job, const store::RunRecord& run)
     }();
     if (!done) return fail(done.error().code, "the results of {}: {}", job, done.error().text());
     return {};
+}
+
+bool ResultsFolder::holds(const std::string& job, const std::string& run_id) const {
+    auto document = open_beneath(folder_, job + "/run.json", O_RDONLY | O_NONBLOCK);
+    if (!document) return false;
+    // An id occurs in no document but its own run's, and near its start.
+    std::string start(kStartOfDocument, '\0');
+    ssize_t n = ::read(document->get(), start.data(), start.size());
+    return n > 0 && std::string_view(start).substr(0, static_cast<std::size_t>(n)).contains('"' + run_id + '"');
 }
 
 }  // namespace vmette::scheduler

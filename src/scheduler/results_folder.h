@@ -22,6 +22,9 @@ public:
     /// run.json comes last.
     Result<> put(const std::string& job, const store::RunRecord& run) const;
 
+    /// Whether the folder of the job holds this run as its last attempt.
+    bool holds(const std::string& job, const std::string& run_id) const;
+
 private:
     explicit ResultsFolder(Fd folder) : folder_(std::move(folder)) {}
     Fd folder_;

@@ -89,6 +89,33 @@ TEST_F(BatchRunTest, FailedAttemptIsTriedAgainAsItsRuleSays) {
     EXPECT_EQ(batches.attempts(batch.id)->size(), 6U);
 }
 
+/// The host's own clock, whose wall time can be set.
+struct SetClock final : Clock {
+    WallTime now() const override { return real.now() + offset; }
+    MonotonicTime monotonic() const override { return real.monotonic(); }
+    SystemClock real;
+    std::chrono::hours offset{0};
+};
+
+TEST_F(BatchRunTest, ClockThatIsSetMovesNoWaitAndNoDeadline) {
+    constexpr std::chrono::hours kTenYears{10 * 365 * 24};
+    manifest::Retry often{6, {{"exited", {}}}, std::chrono::milliseconds(2)};
+    job("flaky").retry = to_json(often);
+    rules.deadline = std::chrono::minutes(10);
+    make();
+    SetClock wall;
+    MadeUpAttempts run(store, wall, batch.id);
+    run.script = [&](const std::string&, std::uint32_t attempt) {
+        wall.offset = attempt % 2 == 0 ? kTenYears : -kTenYears;
+        return attempt == 6 ? MadeUpEnd{} : kFails;
+    };
+    BatchHost host{layout, wall, store, run, stop, observer, {64 * 1024, 8}, {}, [] { return 0.0; }};
+    auto outcome = drive_batch(host, batch);
+    ASSERT_TRUE(outcome) << outcome.error().text();
+    EXPECT_EQ(outcome->status, BatchStatus::succeeded);
+    EXPECT_EQ(stored("flaky").attempts, 6U);
+}
+
 TEST_F(BatchRunTest, FailFastCancelsTheRestAndStopsWhatRuns) {
     job("holds");
     job("fails");

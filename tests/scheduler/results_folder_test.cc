@@ -87,6 +87,24 @@ TEST_F(ResultsFolderTest, HalfAnAttemptThatAKillLeftIsMovedToo) {
     EXPECT_THAT(names(results / "build"), UnorderedElementsAre("stdout.log", "stderr.log", "run.json", "attempts"));
 }
 
+TEST_F(ResultsFolderTest, TellsWhichRunItHolds) {
+    auto opened = *ResultsFolder::open(results);
+    EXPECT_FALSE(opened.holds("build", "01a"));
+    ASSERT_TRUE(put("build", run("01a", "x")));
+    EXPECT_TRUE(opened.holds("build", "01a"));
+    EXPECT_FALSE(opened.holds("build", "01"));
+    ASSERT_TRUE(put("build", run("01b", "x")));
+    EXPECT_FALSE(opened.holds("build", "01a"));
+    // What a guest may have put there is neither followed nor waited for.
+    fs::remove(results / "build" / "run.json");
+    fs::create_symlink(results / "build" / "attempts" / "1" / "run.json", results / "build" / "run.json");
+    EXPECT_FALSE(opened.holds("build", "01a"));
+    fs::remove(results / "build" / "run.json");
+    ASSERT_EQ(::mkfifo((results / "build" / "run.json").c_str(), 0600), 0);
+    EXPECT_FALSE(opened.holds("build", "01a"));
+    EXPECT_FALSE(opened.holds("../build", "01a"));
+}
+
 TEST_F(ResultsFolderTest, LogsThatWereNotKeptAreNoError) {
     store::RunRecord none;
     none.id = "01a";
