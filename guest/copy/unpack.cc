@@ -67,7 +67,7 @@ bool leads_out(const std::string& target, std::size_t depth) {
 class Unpacker {
 public:
     Unpacker(int in, const UnpackRules& rules, Listener& listener)
-        : in_(in), rules_(rules), listener_(listener), buffer_(new char[kBuffer]) {}
+        : in_(in), rules_(rules), listener_(listener), buffer_(new char[kBuffer]), ahead_(new char[kBuffer]) {}
     ~Unpacker() {
         if (folder_fd_ >= 0) close(folder_fd_);
     }
@@ -79,7 +79,7 @@ public:
         }
         while (!folders_.empty()) leave_folder();
         if (broken_) return Outcome::nothing;
-        while (read_fully(in_, buffer_.get(), kBuffer) > 0) {
+        while (get(buffer_.get(), kBuffer) > 0) {
         }
         return whole_ ? Outcome::whole : Outcome::partial;
     }
@@ -104,15 +104,35 @@ private:
     }
     void skip_errno(const std::string& name) { skip(name, strerrordesc_np(errno)); }
 
+    /// As read_fully() of the stream, which is read in large pieces: most entries are small.
+    long get(char* into, std::size_t size) {
+        std::size_t done = 0;
+        while (done < size) {
+            if (ahead_at_ == ahead_end_) {
+                ssize_t n = read(in_, ahead_.get(), kBuffer);
+                if (n < 0 && errno == EINTR) continue;
+                if (n < 0) return -1;
+                if (n == 0) break;
+                ahead_at_ = 0;
+                ahead_end_ = static_cast<std::size_t>(n);
+            }
+            std::size_t part = ahead_end_ - ahead_at_ < size - done ? ahead_end_ - ahead_at_ : size - done;
+            memcpy(into + done, ahead_.get() + ahead_at_, part);
+            ahead_at_ += part;
+            done += part;
+        }
+        return static_cast<long>(done);
+    }
+
     bool read_block(char* block) {
-        long got = read_fully(in_, block, kBlock);
+        long got = get(block, kBlock);
         return got == static_cast<long>(kBlock) || break_off("the stream ends before the archive does");
     }
 
     bool read_extension(std::uint64_t size, std::string& into) {
         if (size > kMaxExtension) return break_off("the archive has a name longer than 64 KiB");
         into.resize(static_cast<std::size_t>(size + padding(size)));
-        if (read_fully(in_, into.data(), into.size()) != static_cast<long>(into.size()))
+        if (get(into.data(), into.size()) != static_cast<long>(into.size()))
             return break_off("the stream ends before the archive does");
         into.resize(static_cast<std::size_t>(size));
         return true;
@@ -121,7 +141,7 @@ private:
     bool drop(std::uint64_t size) {
         for (std::uint64_t left = size + padding(size); left > 0;) {
             std::size_t want = left < kBuffer ? static_cast<std::size_t>(left) : kBuffer;
-            if (read_fully(in_, buffer_.get(), want) != static_cast<long>(want))
+            if (get(buffer_.get(), want) != static_cast<long>(want))
                 return break_off("the stream ends before the archive does");
             left -= want;
         }
@@ -281,8 +301,13 @@ private:
         return open_below(so_far);
     }
 
+    /// What is made is ours already.
+    bool must_own() const { return rules_.set_owner && (rules_.uid != geteuid() || rules_.gid != getegid()); }
+
     void own(int parent, const char* last) const {
-        if (rules_.set_owner && fchownat(parent, last, rules_.uid, rules_.gid, AT_SYMLINK_NOFOLLOW) != 0) errno = 0;
+        // Of a folder or link that stays ours nothing is lost but its owner.
+        if (must_own()) [[maybe_unused]]
+            int owned = fchownat(parent, last, rules_.uid, rules_.gid, AT_SYMLINK_NOFOLLOW);
     }
 
     /// Makes room for something that is not a folder.
@@ -299,7 +324,7 @@ private:
         bool refused = false;
         for (std::uint64_t left = entry.size; left > 0;) {
             std::size_t want = left < kBuffer ? static_cast<std::size_t>(left) : kBuffer;
-            if (read_fully(in_, buffer_.get(), want) != static_cast<long>(want)) {
+            if (get(buffer_.get(), want) != static_cast<long>(want)) {
                 unlinkat(parent, last, 0);  // a part of a file is none
                 return break_off(entry.name + ": the stream ends inside of it");
             }
@@ -309,13 +334,12 @@ private:
             skip_errno(entry.name);
         }
         // The owner first: changing it takes the set-uid bit away.
-        if (rules_.set_owner && fchown(made.fd, rules_.uid, rules_.gid) != 0) skip_errno(entry.name);
+        if (must_own() && fchown(made.fd, rules_.uid, rules_.gid) != 0) skip_errno(entry.name);
         if (fchmod(made.fd, entry.mode & rules_.mode_mask) != 0) skip_errno(entry.name);
         set_time(made.fd, entry.mtime);
         char rest[kBlock];
         std::size_t pad = padding(entry.size);
-        return read_fully(in_, rest, pad) == static_cast<long>(pad) ||
-               break_off("the stream ends before the archive does");
+        return get(rest, pad) == static_cast<long>(pad) || break_off("the stream ends before the archive does");
     }
 
     static bool write_fully(int fd, const char* from, std::size_t size) {
@@ -370,6 +394,8 @@ private:
     const UnpackRules& rules_;
     Listener& listener_;
     std::unique_ptr<char[]> buffer_;
+    std::unique_ptr<char[]> ahead_;  ///< read and not used yet, from ahead_at_ to ahead_end_
+    std::size_t ahead_at_ = 0, ahead_end_ = 0;
     bool whole_ = true, broken_ = false;
     std::uint64_t entries_ = 0, bytes_ = 0;
     std::vector<Pending> folders_;  ///< each below the one before

@@ -113,8 +113,10 @@ TEST_F(ShellTest, InTmuxItResizesAndEndsAsAPersonSeesIt) {
         return eventually([&] { return tmux({"capture-pane", "-p", "-t", "s"}).find(text) != std::string::npos; },
                           seconds(20));
     };
-    auto shell = fmt::format("{} shell box -e 'PS1=guest> '; echo code $?; stty -a | tr ' ' '\\n' | grep -x echo && echo as before; sleep 100",
-                             vmette_binary().string());
+    auto shell = fmt::format(
+        "{} shell box -e 'PS1=guest> '; echo code $?; stty -a | tr ' ' '\\n' | grep -x echo && echo as before; sleep "
+        "100",
+        vmette_binary().string());
     tmux({"new-session", "-d", "-s", "s", "-x", "90", "-y", "20", "sh", "-c", shell});
     ASSERT_TRUE(shows("guest>")) << tmux({"capture-pane", "-p", "-t", "s"});
     tmux({"send-keys", "-t", "s", "stty size", "Enter"});
@@ -128,9 +130,12 @@ TEST_F(ShellTest, InTmuxItResizesAndEndsAsAPersonSeesIt) {
         seconds(20)))
         << tmux({"capture-pane", "-p", "-t", "s"});
     tmux({"send-keys", "-t", "s", "sleep 500", "Enter"});
-    tmux({"send-keys", "-t", "s", "C-c"});
-    tmux({"send-keys", "-t", "s", "exit 6", "Enter"});
-    EXPECT_TRUE(shows("code 6")) << tmux({"capture-pane", "-p", "-t", "s"});
+    auto left = [&] {
+        tmux({"send-keys", "-t", "s", "C-c"});
+        tmux({"send-keys", "-t", "s", "exit 6", "Enter"});
+        return tmux({"capture-pane", "-p", "-t", "s"}).find("code 6") != std::string::npos;
+    };
+    EXPECT_TRUE(eventually(left, seconds(20))) << tmux({"capture-pane", "-p", "-t", "s"});
     EXPECT_TRUE(shows("as before")) << "the terminal echoes again";
     tmux({"kill-server"});
 }
