@@ -25,7 +25,7 @@
 namespace vmette::wire {
 
 /// Raised with every change of a frame's meaning; a mismatch ends the run as vm-error.
-constexpr std::uint32_t kVersion = 3;
+constexpr std::uint32_t kVersion = 4;
 constexpr std::uint32_t kMagic = 0x74746d76;  // "vmtt"
 constexpr char kPortName[] = "vmette.ctl";
 constexpr std::size_t kHeaderSize = 8;
@@ -255,7 +255,15 @@ struct Ready {
     }
 };
 
+/// What an Exec runs.
+enum class Tool : std::uint8_t {
+    program = 0,  ///< argv[0], as the user
+    pack = 1,     ///< init's own: the tree argv[0] as a tar stream on stdout, read as root
+    unpack = 2,   ///< init's own: the tar stream on stdin, put where argv says; what it makes is the user's
+};
+
 struct Exec {
+    std::uint8_t tool = 0;  ///< Tool
     std::vector<std::string> argv;
     std::vector<Pair> env;
     std::string workdir;
@@ -265,7 +273,7 @@ struct Exec {
     bool stdin_open = false;  ///< false: /dev/null
     template <class C>
     void fields(C& c) {
-        c(argv), c(env), c(workdir), c(user), c(tty), c(columns), c(rows), c(stdin_open);
+        c(tool), c(argv), c(env), c(workdir), c(user), c(tty), c(columns), c(rows), c(stdin_open);
     }
 };
 

@@ -13,6 +13,7 @@
 
 #include <memory>
 
+#include "copy_tool.h"
 #include "launch.h"
 
 namespace vmette::guest {
@@ -56,6 +57,8 @@ Child::Child(const wire::Exec& exec, const Account& account, const ChildEnds& en
       account_(account),
       ends_(ends),
       workdir_(exec.workdir.empty() ? "/" : exec.workdir),
+      tool_name_(exec.tool == static_cast<std::uint8_t>(wire::Tool::pack) ? kPackTool : kUnpackTool),
+      owner_(text(account.uid, ":", account.gid)),
       environment_(make_environment(exec, account)) {
     std::size_t longest = 0;
     for (const std::string& variable : environment_) {
@@ -65,6 +68,7 @@ Child::Child(const wire::Exec& exec, const Account& account, const ChildEnds& en
     environment_pointers_.push_back(nullptr);
     for (const std::string& argument : exec_.argv) argument_pointers_.push_back(const_cast<char*>(argument.c_str()));
     argument_pointers_.push_back(nullptr);
+    argument_pointers_.reserve(argument_pointers_.size() + 2);
     candidate_.reserve(longest + exec_.argv[0].size() + 2);
 }
 
@@ -86,9 +90,18 @@ void Child::enter(void* self) { static_cast<Child*>(self)->run(); }
 void Child::run() {
     reset_process();
     take_descriptors();
+    if (exec_.tool != static_cast<std::uint8_t>(wire::Tool::program)) run_tool();
     enter_workdir();
     become_user();
     run_program();
+}
+
+/// What init brings itself is init, started again: it needs nothing of the image, which may have no such program.
+void Child::run_tool() {
+    argument_pointers_.insert(argument_pointers_.begin(), const_cast<char*>(tool_name_.c_str()));
+    argument_pointers_.insert(argument_pointers_.begin() + 1, const_cast<char*>(owner_.c_str()));
+    syscall(SYS_execveat, own_program(), "", argument_pointers_.data(), environment_pointers_.data(), AT_EMPTY_PATH);
+    give_up_errno(FailureKind::setup, "start the guest's end of a copy");
 }
 
 void Child::give_up(FailureKind kind, std::string_view message) {

@@ -39,6 +39,7 @@ private:
     void take_descriptors();
     void enter_workdir();
     void become_user();
+    [[noreturn]] void run_tool();
     [[noreturn]] void run_program();
     void search_path();
     void try_program(const char* path);
@@ -47,6 +48,8 @@ private:
     const Account& account_;
     const ChildEnds& ends_;
     const std::string workdir_;
+    const std::string tool_name_;
+    const std::string owner_;  ///< "uid:gid", of what a tool makes
     const std::vector<std::string> environment_;
     std::vector<char*> environment_pointers_, argument_pointers_;
     std::string candidate_;  ///< a path being tried; made before clone, so that the child allocates nothing on its way

@@ -15,6 +15,10 @@ namespace {
 /// A program that leaves children behind may leave them its pipes too. So long after its end is waited for a last word
 /// of theirs (`main | tee log`), no longer.
 constexpr timespec kDrainLimit{0, 100'000'000};
+/// Of each pipe, when the program has ended: one that others still fill is left to the loop.
+constexpr int kPiecesAtOnce = 4;
+/// The stream of the run's own command.
+constexpr std::uint16_t kFirstCommand = 1;
 
 }  // namespace
 
@@ -31,7 +35,7 @@ Command::~Command() {
 
 void Command::start(const wire::Exec& exec) {
     oom_before_ = group_.oom_kills();
-    auto launched = launch(exec, group_);
+    auto launched = launch(exec, group_, stream_ == kFirstCommand);
     if (!launched) {
         refuse(launched.error());
         return;
@@ -85,9 +89,13 @@ void Command::update_outputs() {
     watch_output(err_, err_watcher_);
 }
 
+bool Command::may_take(const Output& output) const {
+    return output.fd && output.credit > 0 && channel_.has_room() &&
+           (state_ == State::running || state_ == State::draining);
+}
+
 void Command::watch_output(Output& output, Watcher& watcher) {
-    const bool wanted = output.fd && output.credit > 0 && channel_.has_room() &&
-                        (state_ == State::running || state_ == State::draining);
+    const bool wanted = may_take(output);
     if (wanted == output.watched) return;
     // Removed, not masked: a closed pipe shows itself whatever is asked for.
     if (wanted)
@@ -97,12 +105,13 @@ void Command::watch_output(Output& output, Watcher& watcher) {
     output.watched = wanted;
 }
 
-void Command::take_output(Output& output) {
+bool Command::take_output(Output& output) {
     char buffer[wire::kMaxChunk];
     std::size_t size = std::min<std::uint64_t>(sizeof buffer, output.credit);
     if (output.rest) size = std::min(size, *output.rest);
     ssize_t n = size > 0 ? read(output.fd.get(), buffer, size) : 0;
-    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+    const bool nothing_yet = n < 0 && (errno == EAGAIN || errno == EINTR);
+    if (nothing_yet) {
         // After the time to drain, empty is as good as ended.
         if (output.rest) end_output(output);
     } else if (n <= 0) {
@@ -116,6 +125,7 @@ void Command::take_output(Output& output) {
     }
     update_outputs();
     finish_if_drained();
+    return !nothing_yet;
 }
 
 void Command::end_output(Output& output) {
@@ -241,6 +251,11 @@ void Command::on_child_ended(int status) {
 
 void Command::begin_drain() {
     state_ = State::draining;
+    // Mostly all is in the pipes by now, and nobody else holds them: no turn of the loop and no timer are spent then.
+    for (Output* output : {&out_, &err_})
+        for (int piece = 0; piece < kPiecesAtOnce && may_take(*output) && take_output(*output); ++piece) {
+        }
+    if (state_ == State::over) return;
     update_outputs();
     drain_limit_ = Fd(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
     itimerspec limit{};

@@ -59,7 +59,10 @@ private:
     void on_stdin_writable();
     void on_drain_limit();
 
-    void take_output(Output& output);
+    /// May be read now, as far as credit and the channel go.
+    bool may_take(const Output& output) const;
+    /// False when there was nothing to read yet.
+    bool take_output(Output& output);
     void end_output(Output& output);
     void watch_output(Output& output, Watcher& watcher);
     void update_outputs();

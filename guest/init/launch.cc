@@ -71,7 +71,9 @@ Outcome<Account> account_of(const std::string& user) {
 
 }  // namespace
 
-std::expected<Launched, LaunchFailure> launch(const wire::Exec& exec, const CommandGroup& group) {
+std::expected<Launched, LaunchFailure> launch(const wire::Exec& exec, const CommandGroup& group, bool owns_secrets) {
+    if (exec.tool > static_cast<std::uint8_t>(wire::Tool::unpack))
+        return refuse(FailureKind::setup, "this guest has no such tool");
     if (exec.argv.empty() || exec.argv[0].empty()) return refuse(FailureKind::not_found, "no program was named");
     auto account = account_of(exec.user);
     if (!account) return refuse(FailureKind::bad_user, account.error());
@@ -79,7 +81,7 @@ std::expected<Launched, LaunchFailure> launch(const wire::Exec& exec, const Comm
     ChildEnds theirs;
     if (!make_descriptors(exec, ours, theirs))
         return refuse(FailureKind::setup, text("descriptors of the command: ", describe_errno(errno)));
-    give_secrets(account->uid, account->gid);
+    if (owns_secrets) give_secrets(account->uid, account->gid);
     Child child(exec, *account, theirs);
     ours.pid = child.start(group);
     if (ours.pid < 0) return refuse(FailureKind::setup, text("start a process: ", describe_errno(errno)));

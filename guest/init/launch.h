@@ -29,7 +29,8 @@ struct Launched {
     Fd status;
 };
 
-std::expected<Launched, LaunchFailure> launch(const wire::Exec& exec, const CommandGroup& group);
+/// `owns_secrets`: the files of the secrets become its user's.
+std::expected<Launched, LaunchFailure> launch(const wire::Exec& exec, const CommandGroup& group, bool owns_secrets);
 
 /// The failure that a child wrote to its status pipe.
 LaunchFailure parse_failure(std::string_view written);

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "console.h"
+#include "copy_tool.h"
 #include "loop.h"
 #include "modules.h"
 #include "port.h"
@@ -64,12 +65,14 @@ void prepare_signals() {
 /// What can wait until the host has its hello.
 void finish_start() {
     mount_folder("/proc", "proc");
+    remember_own_program();
     become_unstarvable();
 }
 
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
+    if (getpid() != 1) return run_copy_tool(argc, argv);
     mount_folder("/dev", "devtmpfs");
     use_console();
     mount_folder("/sys", "sysfs");

@@ -103,7 +103,7 @@ void Session::take_session_frame(Type type, std::string_view payload) {
 void Session::take_command_frame(wire::Header header, std::string_view payload) {
     Command* command = find_command(header.stream);
     if (header.type == Type::exec) {
-        if (state_ != State::ready || command != nullptr || commands_.size() >= kMaxCommands)
+        if (state_ != State::ready || (command != nullptr && !command->is_over()))
             return break_off(text("exec on stream ", header.stream));
         return execute(header.stream, payload);
     }
@@ -134,7 +134,7 @@ void Session::set_up(std::string_view payload) {
     if (magic != wire::kMagic || !wire::decode(payload, setup)) return break_off("a setup that cannot be read");
     if (auto arranged = arrange(setup, machine_); !arranged) {
         say(arranged.error());
-        say_failure(wire::FailureKind::setup, arranged.error());
+        say_failure(0, wire::FailureKind::setup, arranged.error());
         state_ = State::done;
         return;
     }
@@ -148,7 +148,10 @@ void Session::set_up(std::string_view payload) {
 void Session::execute(std::uint16_t stream, std::string_view payload) {
     wire::Exec exec;
     if (!wire::decode(payload, exec)) return break_off("an exec that cannot be read");
-    std::erase_if(commands_, [](const auto& command) { return command->is_over() && command->pid() == 0; });
+    std::erase_if(commands_, [stream](const auto& command) {
+        return command->is_over() && (command->pid() == 0 || command->stream() == stream);
+    });
+    if (commands_.size() >= kMaxCommands) return say_failure(stream, wire::FailureKind::setup, "too many commands");
     commands_.push_back(std::make_unique<Command>(loop_, channel_, machine_.group, stream));
     commands_.back()->start(exec);
 }
@@ -217,18 +220,18 @@ void Session::on_synced(std::vector<std::string> warnings) {
     channel_.send(Type::finished, 0, wire::encode(usage));
 }
 
-void Session::say_failure(wire::FailureKind kind, const std::string& message) {
+void Session::say_failure(std::uint16_t stream, wire::FailureKind kind, const std::string& message) {
     wire::Failure failure;
     failure.kind = static_cast<std::uint8_t>(kind);
     failure.message = message;
-    channel_.send(Type::failed, 0, wire::encode(failure));
+    channel_.send(Type::failed, stream, wire::encode(failure));
 }
 
 void Session::break_off(std::string_view what) {
     state_ = State::broken;
     const std::string message = text("the host sent what this guest does not understand: ", what);
     say(message);
-    say_failure(wire::FailureKind::protocol, message);
+    say_failure(0, wire::FailureKind::protocol, message);
 }
 
 void Session::on_garbage() { break_off("bytes that are no frame"); }

@@ -51,7 +51,7 @@ private:
     /// Goes on to artifacts once nothing of the commands is left, or the time for that is up.
     void collect_when_empty();
     void skip_artifacts();
-    void say_failure(wire::FailureKind kind, const std::string& message);
+    void say_failure(std::uint16_t stream, wire::FailureKind kind, const std::string& message);
     /// The host does not speak the protocol: said on both sides, and nothing it sends is acted on any more.
     void break_off(std::string_view what);
     Command* find_command(std::uint16_t stream);

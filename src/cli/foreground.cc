@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "cli/detach.h"
 #include "cli/progress.h"
 #include "cli/terminal.h"
 #include "manifest/load.h"
@@ -60,7 +61,8 @@ scheduler::RunOptions run_options(const manifest::Sandbox& sandbox, const RunFla
     return options;
 }
 
-/// Why it ended, when that was not the command's own doing.
+}  // namespace
+
 void say_reason(Console& console, const store::RunRecord& record) {
     if (record.reason == "exited") return;
     std::string why = record.error;
@@ -74,8 +76,6 @@ void say_reason(Console& console, const store::RunRecord& record) {
         console.note(fmt::format("{}: {} (run {})", record.reason, why, record.id));
     }
 }
-
-}  // namespace
 
 const std::string_view kRunExitCodes =
     "0-255    the command's own\n"
@@ -92,11 +92,10 @@ void RunFlags::define(Arguments& arguments) {
     arguments.flag("--stream", stream, "with --json: what the command writes goes to stderr as it comes");
     arguments.flag("--keep-logs,!--no-keep-logs", keep_logs, "keep what the command wrote in the history (default)");
     arguments.flag("--offline", offline, "use what is in the cache and on this host alone");
-    arguments.flag("-d,--detach", detach, "print the run's id and return (not available yet)");
+    arguments.flag("-d,--detach", detach, "print the run's id and return once its command runs");
 }
 
 Result<int> run_in_foreground(Context& context, const manifest::Sandbox& sandbox, const RunFlags& flags) {
-    if (flags.detach) return fail(ErrorCode::unsupported, "--detach is not available yet");
     if (flags.stream && !flags.json) return fail(ErrorCode::bad_input, "--stream belongs to --json");
     // run_sandbox refuses these too; here nothing has been made yet, not even the database.
     auto missing = manifest::not_available_yet(sandbox);
@@ -105,6 +104,7 @@ Result<int> run_in_foreground(Context& context, const manifest::Sandbox& sandbox
         if (!environment_variable(secret.env))
             return fail(ErrorCode::bad_input, "the secret {} comes from the variable {}, which is not set", secret.name,
                         secret.env);
+    if (flags.detach) return run_detached(context, sandbox, flags);
     VMETTE_TRY(const Layout* layout, context.layout());
     VMETTE_TRY(store::Store * store, context.swept_store());
     auto providers = rootfs::Registry::with_builtin();

@@ -25,4 +25,7 @@ extern const std::string_view kRunExitCodes;
 /// Runs it to its end and returns the exit code. `unsupported` when the sandbox asks for what is not available yet.
 Result<int> run_in_foreground(Context& context, const manifest::Sandbox& sandbox, const RunFlags& flags);
 
+/// Says why a run ended, when that was not the command's own doing.
+void say_reason(Console& console, const store::RunRecord& record);
+
 }  // namespace vmette::cli

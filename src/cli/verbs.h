@@ -47,10 +47,10 @@ std::unique_ptr<Command> make_command() {
     return std::make_unique<T>();
 }
 
-extern const Verb kUpVerb, kRunVerb, kValidateVerb, kPlanVerb, kInitVerb, kSchemaVerb, kHistoryVerb, kHistoryShowVerb,
-    kHistoryLogsVerb, kImagePullVerb, kImageLsVerb, kImageInspectVerb, kImageRmVerb, kImagePruneVerb, kImageVerifyVerb,
-    kImageProvidersVerb, kBatchRunVerb, kBatchResumeVerb, kBatchRetryVerb, kBatchCancelVerb, kBatchLsVerb,
-    kBatchShowVerb, kBatchExplainVerb, kBatchReportVerb, kGcVerb, kDoctorVerb, kVersionVerb, kCompletionVerb, kManVerb,
-    kHelpVerb;
+extern const Verb kUpVerb, kRunVerb, kPsVerb, kLogsVerb, kWaitVerb, kStopVerb, kExecVerb, kShellVerb, kCpVerb,
+    kValidateVerb, kPlanVerb, kInitVerb, kSchemaVerb, kHistoryVerb, kHistoryShowVerb, kHistoryLogsVerb, kImagePullVerb,
+    kImageLsVerb, kImageInspectVerb, kImageRmVerb, kImagePruneVerb, kImageVerifyVerb, kImageProvidersVerb,
+    kBatchRunVerb, kBatchResumeVerb, kBatchRetryVerb, kBatchCancelVerb, kBatchLsVerb, kBatchShowVerb, kBatchExplainVerb,
+    kBatchReportVerb, kGcVerb, kDoctorVerb, kVersionVerb, kCompletionVerb, kManVerb, kHelpVerb;
 
 }  // namespace vmette::cli

@@ -158,4 +158,24 @@ Result<vm::GuestCommand> guest_command(const manifest::Sandbox& sandbox, const r
     return command;
 }
 
+vm::GuestCommand side_command(const live::Request& request, const vm::GuestCommand& own) {
+    vm::GuestCommand command;
+    auto kind = static_cast<live::Kind>(request.kind);
+    if (kind == live::Kind::pack) command.tool = vm::GuestTool::pack;
+    if (kind == live::Kind::unpack) command.tool = vm::GuestTool::unpack;
+    command.argv = request.argv;
+    command.env = own.env;
+    for (const auto& variable : request.env) {
+        auto equals = std::min(variable.find('='), variable.size());
+        set_variable(command.env, variable.substr(0, equals), variable.substr(std::min(equals + 1, variable.size())));
+    }
+    command.workdir = request.workdir.value_or(own.workdir);
+    command.user = request.user.value_or(own.user);
+    command.tty = request.tty;
+    command.columns = request.columns;
+    command.rows = request.rows;
+    command.stdin_open = request.stdin_open;
+    return command;
+}
+
 }  // namespace vmette::scheduler

@@ -10,6 +10,7 @@
 #include "base/layout.h"
 #include "manifest/sandbox.h"
 #include "rootfs/provider.h"
+#include "scheduler/live/frames.h"
 #include "scheduler/run.h"
 #include "vm/session.h"
 #include "vm/spec.h"
@@ -34,5 +35,8 @@ Result<vm::GuestSetup> guest_setup(const manifest::Sandbox& sandbox, const Layou
 /// Errors: bad_input (nothing to run; a secret's variable is not set).
 Result<vm::GuestCommand> guest_command(const manifest::Sandbox& sandbox, const rootfs::ImageConfig& image,
                                        std::string_view run_id, std::string_view job, const Environment& environment);
+
+/// A command beside the run's own: with its environment, folder and user where the request has none.
+vm::GuestCommand side_command(const live::Request& request, const vm::GuestCommand& own);
 
 }  // namespace vmette::scheduler

@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "scheduler/machine.h"
 #include "vm/snapshots.h"
 
 namespace vmette::scheduler {
@@ -49,6 +50,7 @@ MachineRun::MachineRun(const Surroundings& around, store::RunRecord& record, con
       setup_(setup),
       command_(command),
       phase_began_(begin),
+      io_(around.io),
       ledger_(around.host.store, record.id),
       session_host_{around.host.layout, around.host.clock, ledger_},
       stdout_log_(around.sandbox.limits.output),
@@ -81,6 +83,7 @@ Ending MachineRun::run() {
     around_.observer.on_phase("boot");
     arm(phase_timer_, around_.sandbox.limits.boot_timeout, Event::boot_timeout);
     watch_signals();
+    if (around_.clients != nullptr) around_.clients->serve(*this);
     io_.run();
     teardown();
     return ending_;
@@ -124,9 +127,9 @@ Result<> MachineRun::open_logs() {
     }
     if (!around_.options.keep_logs) return {};
     std::uint64_t limit = around_.sandbox.limits.output;
-    VMETTE_TRY(stdout_log_, BoundedLog::create(record_.log_stdout, limit));
-    VMETTE_TRY(stderr_log_, BoundedLog::create(record_.log_stderr, limit));
-    VMETTE_TRY(console_log_, BoundedLog::create(record_.log_console, kConsoleLimit));
+    VMETTE_TRY(stdout_log_, BoundedLog::create(record_.log_stdout, limit, around_.host.clock));
+    VMETTE_TRY(stderr_log_, BoundedLog::create(record_.log_stderr, limit, around_.host.clock));
+    VMETTE_TRY(console_log_, BoundedLog::create(record_.log_console, kConsoleLimit, around_.host.clock));
     return {};
 }
 
@@ -184,7 +187,6 @@ void MachineRun::command_began() {
     mark(record_.phases.ready_ms);
     ending_.began = true;
     record_.started_at = around_.host.clock.now();
-    around_.observer.on_phase("exec");
     const auto& limits = around_.sandbox.limits;
     phase_timer_.cancel();
     if (limits.timeout.count() > 0) {
@@ -202,6 +204,7 @@ void MachineRun::command_began() {
     }
     // The row says that the command runs, for whoever asks meanwhile and for the case that we die.
     if (auto written = around_.host.store.update_run(record_); !written) note(written.error().text());
+    around_.observer.on_phase("exec");
 }
 
 void MachineRun::terminate() {
@@ -288,6 +291,18 @@ void MachineRun::on_signal(int number) {
     bool again = ending_.stop_signal != 0;
     if (!again) ending_.stop_signal = number;
     feed(again ? Event::stop_now : Event::stop);
+}
+
+void MachineRun::on_stop_request(bool now) {
+    if (now && ending_.stop_signal == 0) ending_.stop_signal = SIGTERM;
+    on_signal(SIGTERM);
+}
+
+Result<std::unique_ptr<vm::SideCommand>> MachineRun::open_command(const live::Request& request,
+                                                                  vm::SideObserver& observer) {
+    if (state_ < State::running) return fail(ErrorCode::busy, "the run's command has not started yet");
+    if (state_ > State::stopping) return fail(ErrorCode::busy, "the run is ending");
+    return session_->open_side(side_command(request, command_), observer);
 }
 
 void MachineRun::send_window_size() {
@@ -401,6 +416,10 @@ void MachineRun::flush_output() {
         io_.stop();
     };
     streams_open_ = 2;
+    if (around_.clients != nullptr) {
+        ++streams_open_;
+        around_.clients->leave(one_done);
+    }
     phase_timer_.expires_after(kFlushLimit);
     phase_timer_.async_wait([this](std::error_code error) {
         if (!error) give_up_flush();

@@ -11,6 +11,7 @@
 #include "scheduler/artifact_files.h"
 #include "scheduler/input.h"
 #include "scheduler/life.h"
+#include "scheduler/live/server.h"
 #include "scheduler/output.h"
 #include "scheduler/run.h"
 #include "scheduler/stop.h"
@@ -25,7 +26,9 @@ struct Surroundings {
     const manifest::Sandbox& sandbox;
     const RunOptions& options;
     RunObserver& observer;
-    StopSource* signals;  ///< null: none
+    StopSource* signals;    ///< null: none
+    asio::io_context& io;   ///< run by MachineRun::run(), once
+    live::Server* clients;  ///< null: none can come
 };
 
 /// The ledger of one run's processes, in the store.
@@ -41,7 +44,7 @@ private:
 };
 
 /// Used once, on one thread. Fills phases, usage and times of `record` as they become known.
-class MachineRun final : private vm::SessionObserver {
+class MachineRun final : private vm::SessionObserver, private live::ServedRun {
 public:
     /// `begin` is when preparation began, for the phases.
     MachineRun(const Surroundings& around, store::RunRecord& record, const vm::VmSpec& spec,
@@ -63,6 +66,9 @@ private:
     void on_silence(bool silent) override;
     void on_stdin_room() override;
     void on_death(const vm::Death& death) override;
+    void on_stop_request(bool now) override;
+    Result<std::unique_ptr<vm::SideCommand>> open_command(const live::Request& request,
+                                                          vm::SideObserver& observer) override;
 
     /// Makes the snapshot that this machine could start from, where that pays.
     void prepare_snapshot();
@@ -99,7 +105,7 @@ private:
     vm::GuestCommand command_;
     MonotonicTime phase_began_;
 
-    asio::io_context io_{1};
+    asio::io_context& io_;
     Ledger ledger_;
     vm::SessionHost session_host_;
     std::unique_ptr<vm::Session> session_;

@@ -15,11 +15,19 @@ Result<BoundedLog> BoundedLog::create(const std::filesystem::path& path, std::ui
     return log;
 }
 
+Result<BoundedLog> BoundedLog::create(const std::filesystem::path& path, std::uint64_t limit, const Clock& clock) {
+    VMETTE_TRY(BoundedLog log, create(path, limit));
+    VMETTE_TRY(log.times_, LogTimes::create(path));
+    log.clock_ = &clock;
+    return log;
+}
+
 void BoundedLog::append(std::string_view bytes) {
     total_ += bytes.size();
     if (!file_ || problem_) return;
     std::string_view part = bytes.substr(0, std::min<std::uint64_t>(bytes.size(), limit_ - kept_));
     if (part.empty()) return;
+    if (clock_ != nullptr) times_.note(clock_->now(), kept_);
     if (auto result = write_all(file_.get(), part); !result) {
         problem_ = result.error();
         return;

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "scheduler/fd_watch.h"
+#include "scheduler/log_times.h"
 
 namespace vmette::scheduler {
 
@@ -22,6 +23,8 @@ public:
     /// Counts only: nothing is kept.
     explicit BoundedLog(std::uint64_t limit) : limit_(limit) {}
     static Result<BoundedLog> create(const std::filesystem::path& path, std::uint64_t limit);
+    /// The same with its times beside it (log_times.h), of this clock; borrowed.
+    static Result<BoundedLog> create(const std::filesystem::path& path, std::uint64_t limit, const Clock& clock);
 
     void append(std::string_view bytes);
     /// Ends the log: the note about what was dropped is written, if anything was.
@@ -33,6 +36,8 @@ public:
 
 private:
     Fd file_;
+    LogTimes times_;
+    const Clock* clock_ = nullptr;
     std::uint64_t limit_;
     std::uint64_t total_ = 0;
     std::uint64_t kept_ = 0;

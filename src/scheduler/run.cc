@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "manifest/load.h"
 #include "scheduler/host.h"
+#include "scheduler/live/server.h"
 #include "scheduler/machine.h"
 #include "scheduler/machine_run.h"
 #include "scheduler/resolve_image.h"
@@ -67,6 +68,7 @@ public:
 
     Result<RunOutcome> run() {
         VMETTE_CHECK_OK(host_.store.insert_run(record_));
+        open_to_clients();
         Ending ending = perform();
         Verdict verdict = judge(ending);
         record_.status = verdict.status;
@@ -79,6 +81,7 @@ public:
         record_.finished_at = host_.clock.now();
         if (auto written = host_.store.update_run(record_); !written)
             observer_.on_warning(written.error().because("the history could not be updated").text());
+        close_to_clients(verdict.exit_code);
         return RunOutcome{record_, verdict.exit_code};
     }
 
@@ -92,11 +95,42 @@ private:
         return ending;
     }
 
+    /// A run that cannot be reached runs all the same, unless its caller has no other way to it.
+    void open_to_clients() {
+        store::LedgerEntry entry;
+        entry.run_id = record_.id;
+        entry.kind = store::LedgerKind::directory;
+        entry.path = host_.layout.live_dir(record_.id);
+        entry.what = "the run's runtime folder";
+        auto owed = host_.store.ledger_add(entry);
+        if (!owed) {
+            clients_problem_ = owed.error();
+            return;
+        }
+        ledger_id_ = *owed;
+        auto server = live::Server::open(io_, host_.layout, record_.id);
+        if (server)
+            clients_ = *std::move(server);
+        else
+            clients_problem_ = server.error();
+        if (clients_problem_ && !options_.needs_clients)
+            observer_.on_warning(clients_problem_->because("no other terminal can reach this run").text());
+    }
+
+    void close_to_clients(int exit_code) {
+        if (clients_) clients_->tell_end(exit_code);
+        clients_.reset();
+        if (!ledger_id_) return;
+        if (auto removed = host_.store.ledger_remove(*ledger_id_); !removed)
+            log(LogLevel::warn, "{}", removed.error().text());
+    }
+
     bool stop_requested() const { return signals_ != nullptr && signals_->end_requested(); }
 
     /// Every step up to the machine, each with the reason that its failure means.
     Ending perform() {
         auto begin = host_.clock.monotonic();
+        if (clients_problem_ && options_.needs_clients) return failed("setup-error", *clients_problem_);
         observer_.on_phase("resolve");
         auto root = resolve_root();
         if (!root) return failed("image-error", root.error());
@@ -116,7 +150,8 @@ private:
                 return failed("setup-error", made.error());
         if (stop_requested()) return failed("stopped", Error{ErrorCode::cancelled, "interrupted", nullptr});
 
-        MachineRun machine({host_, sandbox_, options_, observer_, signals_}, record_, *spec, *setup, *command, begin);
+        MachineRun machine({host_, sandbox_, options_, observer_, signals_, io_, clients_.get()}, record_, *spec,
+                           *setup, *command, begin);
         Ending ending = machine.run();
         late_problem_ = machine.late_problem();
         return ending;
@@ -161,6 +196,10 @@ private:
     StopSource* signals_;
     store::RunRecord record_;
     std::string late_problem_;
+    asio::io_context io_{1};
+    std::unique_ptr<live::Server> clients_;
+    std::optional<Error> clients_problem_;
+    std::optional<std::int64_t> ledger_id_;
 };
 
 }  // namespace

@@ -77,6 +77,8 @@ struct RunOptions {
     bool handle_signals = true;
     /// Asks for the end in place of signals; borrowed. With it `handle_signals` means nothing.
     StopSource* stop = nullptr;
+    /// The run fails, before anything is started, when no socket can be made by which others reach it.
+    bool needs_clients = false;
     std::string run_id;  ///< a fresh ULID of the caller's; empty: one is made
     std::string batch, job;
     std::uint32_t attempt = 1;
@@ -93,6 +95,9 @@ struct RunOutcome {
 };
 Result<RunOutcome> run_sandbox(const RunHost& host, const manifest::Sandbox& sandbox, const RunOptions& options,
                                RunObserver& observer);
+
+/// What `vmette up` ended with, as far as the history tells: of a run that was interrupted, 143.
+int exit_code_of(const store::RunRecord& record);
 
 /// What `plan` shows: what would be run, without starting or making anything.
 struct RunPlan {

@@ -39,12 +39,19 @@ Verdict stopped(int signal, bool began) {
     return verdict;
 }
 
+/// As a shell's exit code tells the two apart, so does the history's.
+Verdict exec_error(int code, const std::string& message) {
+    Verdict verdict = failure("exec-error", code, message);
+    verdict.command_code = code;
+    return verdict;
+}
+
 Verdict of_guest_failure(const vm::GuestFailure& failed, bool began) {
     switch (failed.kind) {
         case vm::GuestFailureKind::not_found:
-            return failure("exec-error", kExitNotFound, failed.message);
+            return exec_error(kExitNotFound, failed.message);
         case vm::GuestFailureKind::not_executable:
-            return failure("exec-error", kExitNotExecutable, failed.message);
+            return exec_error(kExitNotExecutable, failed.message);
         case vm::GuestFailureKind::protocol:
             return failure("vm-error", kExitFailure, failed.message);
         default:
@@ -104,6 +111,16 @@ Verdict judge(const Ending& ending) {
     if (verdict.reason == "vm-error" || verdict.reason == "setup-error")
         verdict.error += ending.began ? " (after the command began)" : " (before the command began)";
     return verdict;
+}
+
+int exit_code_of(const store::RunRecord& record) {
+    const std::string& reason = record.reason;
+    if (reason == "exited" || reason == "exec-error") return record.exit_code.value_or(kExitFailure);
+    if (reason == "signaled") return kExitSignalBase + record.signal.value_or(0);
+    if (reason == "timeout" || reason == "idle") return kExitTimeout;
+    if (reason == "oom") return kExitOom;
+    if (reason == "stopped" || reason == "cancelled") return kExitTerminated;
+    return kExitFailure;
 }
 
 }  // namespace vmette::scheduler

@@ -12,10 +12,10 @@
 namespace vmette::vm {
 namespace {
 
-/// Set-up, command and a full window of stdin fit many times; only a guest that has stopped reading gets here.
-constexpr std::size_t kMaxQueued = 8 * kMiB;
-/// Granting in quarters keeps the guest sending while costing few frames.
-constexpr std::size_t kGrantStep = wire::kInitialCredit / 4;
+/// Set-up, commands and full windows of stdin of all of them fit; only a guest that has stopped reading gets here.
+constexpr std::size_t kMaxQueued = 16 * kMiB;
+/// No more commands are begun while so much waits: each may be as long as the wire takes.
+constexpr std::size_t kMaxQueuedForMore = 4 * kMiB;
 
 template <class T>
 Result<std::string> encoded(const T& message, std::string_view what) {
@@ -33,8 +33,8 @@ Result<std::string> encoded(const T& message, std::string_view what) {
 
 }  // namespace
 
-Channel::Channel(asio::io_context& io, Fd socket, const Clock& clock, ChannelEvents& events)
-    : socket_(io, asio::local::stream_protocol(), socket.release()), events_(events), protocol_(clock, events) {
+Channel::Channel(asio::io_context& io, Fd socket, const Clock& clock, ChannelEvents& events, SideEvents* sides)
+    : socket_(io, asio::local::stream_protocol(), socket.release()), events_(events), protocol_(clock, events, sides) {
     asio::error_code ignored;
     socket_.non_blocking(true, ignored);
 }
@@ -124,13 +124,23 @@ Result<> Channel::exec(const wire::Exec& exec) {
     return {};
 }
 
-void Channel::input(std::string_view bytes) {
-    protocol_.sent_stdin(bytes.size());
+void Channel::send_input(std::uint16_t stream, std::string_view bytes) {
     while (!bytes.empty()) {
         auto piece = bytes.substr(0, wire::kMaxChunk);
         bytes.remove_prefix(piece.size());
-        send(wire::frame(wire::Type::in, kCommandStream, piece));
+        send(wire::frame(wire::Type::in, stream, piece));
     }
+}
+
+void Channel::grant(std::uint16_t stream, Stream kind, std::size_t bytes) {
+    auto channel = static_cast<std::uint8_t>(kind == Stream::out ? wire::Type::out : wire::Type::err);
+    send(wire::frame(wire::Type::credit, stream,
+                     wire::encode(wire::Credit{channel, static_cast<std::uint32_t>(bytes)})));
+}
+
+void Channel::input(std::string_view bytes) {
+    protocol_.sent_stdin(bytes.size());
+    send_input(kCommandStream, bytes);
 }
 
 void Channel::input_end() { send(wire::frame(wire::Type::in_end, kCommandStream, {})); }
@@ -161,11 +171,38 @@ void Channel::consumed(Stream stream, std::size_t bytes) {
     std::size_t& owed = owed_[stream == Stream::out ? 0 : 1];
     owed += bytes;
     if (owed < kGrantStep || phase() != Phase::running) return;
-    auto channel = static_cast<std::uint8_t>(stream == Stream::out ? wire::Type::out : wire::Type::err);
     protocol_.granted(stream, owed);
-    send(wire::frame(wire::Type::credit, kCommandStream,
-                     wire::encode(wire::Credit{channel, static_cast<std::uint32_t>(owed)})));
+    grant(kCommandStream, stream, owed);
     owed = 0;
+}
+
+Result<std::uint16_t> Channel::open_side(const wire::Exec& exec) {
+    if (queued_ > kMaxQueuedForMore)
+        return fail(ErrorCode::busy, "the guest has not read what it was sent before; try again");
+    VMETTE_TRY(auto payload, encoded(exec, "the command with its environment"));
+    std::uint16_t stream = protocol_.sides().open();
+    send(wire::frame(wire::Type::exec, stream, payload));
+    return stream;
+}
+
+void Channel::side_input(std::uint16_t stream, std::string_view bytes) {
+    protocol_.sides().sent_stdin(stream, bytes.size());
+    send_input(stream, bytes);
+}
+
+void Channel::side_input_end(std::uint16_t stream) { send(wire::frame(wire::Type::in_end, stream, {})); }
+
+void Channel::side_signal(std::uint16_t stream, std::uint32_t number) {
+    send(wire::frame(wire::Type::signal, stream, wire::encode(wire::SignalRequest{number})));
+}
+
+void Channel::side_resize(std::uint16_t stream, const wire::Resize& size) {
+    send(wire::frame(wire::Type::resize, stream, wire::encode(size)));
+}
+
+void Channel::side_grant(std::uint16_t stream, Stream kind, std::size_t bytes) {
+    protocol_.sides().granted(stream, kind, bytes);
+    grant(stream, kind, bytes);
 }
 
 }  // namespace vmette::vm

@@ -25,12 +25,15 @@ public:
     virtual void channel_broken(const Error& error) = 0;
 };
 
+/// Granting in quarters keeps the guest sending while costing few frames.
+constexpr std::size_t kGrantStep = wire::kInitialCredit / 4;
+
 /// Must be a part of `owner`'s object; its handlers run only while that lives. One thread. What the guest has not read
 /// yet is queued, bounded: credit bounds stdin, and a guest that reads nothing while it makes us answer is broken.
 class Channel {
 public:
-    /// `socket` is connected; non-blocking mode is set here.
-    Channel(asio::io_context& io, Fd socket, const Clock& clock, ChannelEvents& events);
+    /// `socket` is connected; non-blocking mode is set here. `sides` may be null when open_side() is never called.
+    Channel(asio::io_context& io, Fd socket, const Clock& clock, ChannelEvents& events, SideEvents* sides = nullptr);
 
     void start(std::weak_ptr<void> owner);
     /// Takes what has arrived already, without waiting: for the last words of a machine that is gone.
@@ -51,6 +54,15 @@ public:
     void resize(const wire::Resize& size);
     Result<> finish(const ArtifactRequest& artifacts);
     void enough();
+    /// A command beside the run's own; its stream's number. Fails also with `busy`, when the guest has not read what
+    /// was sent before. The functions below require that the stream is open.
+    Result<std::uint16_t> open_side(const wire::Exec& exec);
+    std::size_t side_stdin_room(std::uint16_t stream) const { return protocol_.sides().stdin_room(stream); }
+    void side_input(std::uint16_t stream, std::string_view bytes);
+    void side_input_end(std::uint16_t stream);
+    void side_signal(std::uint16_t stream, std::uint32_t number);
+    void side_resize(std::uint16_t stream, const wire::Resize& size);
+    void side_grant(std::uint16_t stream, Stream kind, std::size_t bytes);
     /// The owner has dealt with so many bytes; the guest hears of it in large steps.
     void consumed(Stream stream, std::size_t bytes);
 
@@ -62,6 +74,8 @@ private:
     void received(std::size_t bytes);
     void grant_artifacts();
     void send(std::string frame);
+    void send_input(std::uint16_t stream, std::string_view bytes);
+    void grant(std::uint16_t stream, Stream kind, std::size_t bytes);
     void write();
 
     asio::local::stream_protocol::socket socket_;

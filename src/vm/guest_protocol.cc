@@ -153,6 +153,7 @@ Result<> GuestProtocol::check_header(const wire::Header& header) const {
     if (header.length > max_payload(header.type))
         return fail(ErrorCode::protocol, "the guest sent '{}' with {} bytes, where {} are allowed", name, header.length,
                     max_payload(header.type));
+    if (header.stream >= kFirstSideStream && !belongs_to_session(header.type)) return sides_.check(header, name);
     bool known_stream = header.stream == 0 ? belongs_to_session(header.type) || header.type == Type::failed
                                            : header.stream == kCommandStream && !belongs_to_session(header.type);
     if (!known_stream) return fail(ErrorCode::protocol, "the guest sent '{}' on stream {}", name, header.stream);
@@ -162,6 +163,7 @@ Result<> GuestProtocol::check_header(const wire::Header& header) const {
 }
 
 Result<> GuestProtocol::dispatch(const wire::Header& header, std::string_view payload) {
+    if (header.stream >= kFirstSideStream) return sides_.take(header, payload);
     switch (header.type) {
         case Type::hello:
             return take_hello(payload);

@@ -12,6 +12,7 @@
 #include "guest/protocol.h"
 #include "vm/artifact_reader.h"
 #include "vm/session.h"
+#include "vm/side_streams.h"
 
 namespace vmette::vm {
 
@@ -45,8 +46,9 @@ enum class Phase { awaiting_hello, greeted, setting_up, ready, launching, runnin
 /// Move-only by its references; one thread. An event may call any function of this object but feed().
 class GuestProtocol {
 public:
-    GuestProtocol(const Clock& clock, GuestEvents& events)
-        : clock_(clock), events_(events), beats_at_(clock.monotonic()) {}
+    /// `sides` may be null when no other command is ever opened.
+    GuestProtocol(const Clock& clock, GuestEvents& events, SideEvents* sides = nullptr)
+        : clock_(clock), events_(events), sides_(sides), beats_at_(clock.monotonic()) {}
 
     /// Takes the next bytes. Fails with `protocol` and one line that names the offence; nothing may be fed after that.
     Result<> feed(std::string_view bytes);
@@ -70,6 +72,8 @@ public:
     /// Bytes of artifacts that have been dealt with: to be granted again, now that they are asked for.
     std::size_t take_artifact_grant();
 
+    SideStreams& sides() { return sides_; }
+    const SideStreams& sides() const { return sides_; }
     Phase phase() const { return phase_; }
     std::size_t stdin_room() const { return stdin_room_; }
 
@@ -87,6 +91,7 @@ private:
 
     const Clock& clock_;
     GuestEvents& events_;
+    SideStreams sides_;    ///< what does not belong to the run's own command
     std::string pending_;  ///< the start of a frame that is not whole yet
     Phase phase_ = Phase::awaiting_hello;
     bool failed_ = false, finishing_ = false, stopped_ = false;

@@ -27,6 +27,18 @@ wire::UpperKind upper_kind(Upper upper) {
     return wire::UpperKind::scratch;
 }
 
+wire::Tool wire_tool(GuestTool tool) {
+    switch (tool) {
+        case GuestTool::pack:
+            return wire::Tool::pack;
+        case GuestTool::unpack:
+            return wire::Tool::unpack;
+        case GuestTool::program:
+            break;
+    }
+    return wire::Tool::program;
+}
+
 std::vector<wire::Pair> pairs(const std::vector<std::pair<std::string, std::string>>& from) {
     std::vector<wire::Pair> out;
     for (const auto& [key, value] : from) out.push_back({key, value});
@@ -89,8 +101,27 @@ wire::Setup compose_setup(const VmSpec& spec, const GuestSetup& setup, const Set
     return out;
 }
 
+GuestFailureKind failure_kind(std::uint8_t kind) {
+    switch (static_cast<wire::FailureKind>(kind)) {
+        case wire::FailureKind::not_found:
+            return GuestFailureKind::not_found;
+        case wire::FailureKind::not_executable:
+            return GuestFailureKind::not_executable;
+        case wire::FailureKind::bad_user:
+            return GuestFailureKind::bad_user;
+        case wire::FailureKind::bad_workdir:
+            return GuestFailureKind::bad_workdir;
+        case wire::FailureKind::protocol:
+            return GuestFailureKind::protocol;
+        case wire::FailureKind::setup:
+            break;
+    }
+    return GuestFailureKind::setup;
+}
+
 wire::Exec compose_exec(const GuestCommand& command) {
     wire::Exec out;
+    out.tool = static_cast<std::uint8_t>(wire_tool(command.tool));
     out.argv = command.argv;
     out.env = pairs(command.env);
     out.workdir = command.workdir;

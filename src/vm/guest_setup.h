@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "guest/protocol.h"
 #include "vm/net.h"
+#include "vm/session.h"
 #include "vm/shares.h"
 #include "vm/spec.h"
 
@@ -30,6 +31,7 @@ std::string fresh_entropy();
 std::uint64_t memory_reserve(std::uint64_t memory_bytes);
 
 wire::Setup compose_setup(const VmSpec& spec, const GuestSetup& setup, const SetupFacts& facts);
+GuestFailureKind failure_kind(std::uint8_t kind);
 wire::Exec compose_exec(const GuestCommand& command);
 
 }  // namespace vmette::vm

@@ -36,24 +36,6 @@ std::vector<std::string> harmless_lines(const std::vector<std::string>& from) {
     return out;
 }
 
-GuestFailureKind failure_kind(std::uint8_t kind) {
-    switch (static_cast<wire::FailureKind>(kind)) {
-        case wire::FailureKind::not_found:
-            return GuestFailureKind::not_found;
-        case wire::FailureKind::not_executable:
-            return GuestFailureKind::not_executable;
-        case wire::FailureKind::bad_user:
-            return GuestFailureKind::bad_user;
-        case wire::FailureKind::bad_workdir:
-            return GuestFailureKind::bad_workdir;
-        case wire::FailureKind::protocol:
-            return GuestFailureKind::protocol;
-        case wire::FailureKind::setup:
-            break;
-    }
-    return GuestFailureKind::setup;
-}
-
 /// Ended on its own terms, as when its peer went away.
 bool ended_well(int status) { return WIFEXITED(status) && WEXITSTATUS(status) == 0; }
 
@@ -71,7 +53,8 @@ LiveSession::LiveSession(asio::io_context& io, const SessionHost& host, const Vm
       spec_(spec),
       observer_(observer),
       parts_(std::move(parts)),
-      channel_(io, std::move(parts_.connections.channel), host.clock, *this),
+      channel_(io, std::move(parts_.connections.channel), host.clock, *this, &sides_),
+      sides_(io, channel_),
       console_(io, std::move(parts_.connections.console),
                [this](std::string_view bytes) {
                    if (!over_) observer_.on_console(bytes);
@@ -200,6 +183,7 @@ std::vector<std::string> LiveSession::pull() {
 void LiveSession::stop_listening() {
     over_ = true;
     channel_.close();
+    sides_.close();
     console_.close();
     qmp_.close();
     for (auto& watch : watches_) {

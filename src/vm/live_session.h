@@ -15,6 +15,7 @@
 #include "vm/parts.h"
 #include "vm/qmp.h"
 #include "vm/session.h"
+#include "vm/side_commands.h"
 
 namespace vmette::vm {
 
@@ -36,6 +37,7 @@ public:
     bool over() const { return over_; }
     bool warm() const { return !parts_.snapshot.empty(); }
     Channel& channel() { return channel_; }
+    SideCommands& sides() { return sides_; }
 
 private:
     // ChannelEvents
@@ -75,6 +77,7 @@ private:
     SessionObserver& observer_;
     Parts parts_;
     Channel channel_;
+    SideCommands sides_;
     Console console_;
     Qmp qmp_;
     std::vector<std::unique_ptr<Watch>> watches_;

@@ -95,6 +95,34 @@ public:
     virtual void on_death(const Death& death) = 0;
 };
 
+/// Hears of one command that runs beside the run's own. Called as SessionObserver is; it may let go of its SideCommand
+/// at any time.
+class SideObserver {
+public:
+    virtual ~SideObserver() = default;
+    virtual void on_started() = 0;
+    /// Credit is given back with SideCommand::consumed(); without it the command stops after 256 KiB.
+    virtual void on_output(Stream stream, std::string_view bytes) = 0;
+    virtual void on_stdin_room() = 0;
+    /// One of these two is the last call, unless the machine goes first: then none comes.
+    virtual void on_exited(const CommandEnd& end) = 0;
+    virtual void on_failure(const GuestFailure& failure) = 0;
+};
+
+/// One such command. Destroying it before its end hangs it up, and kills it when that does not help. Harmless when the
+/// machine is gone.
+class SideCommand {
+public:
+    virtual ~SideCommand() = default;
+    virtual std::size_t stdin_room() const = 0;
+    /// Requires bytes.size() <= stdin_room().
+    virtual void send_stdin(std::string_view bytes) = 0;
+    virtual void close_stdin() = 0;
+    virtual void signal(int number) = 0;
+    virtual void resize(std::uint32_t columns, std::uint32_t rows) = 0;
+    virtual void consumed(Stream stream, std::size_t bytes) = 0;
+};
+
 /// Every thing that outlives a call is written down before it is made and struck out when it is gone: the scheduler's
 /// ledger. Children are written right after fork (their pid is not known before; they die with us by themselves).
 class ResourceLog {
@@ -128,6 +156,10 @@ public:
     virtual void setup(const GuestSetup& setup) = 0;
     /// After on_ready: answered by on_started or on_guest_failure, later on_exited.
     virtual void exec(const GuestCommand& command) = 0;
+    /// After on_ready and before finish(): one command more, beside the run's own and in its cgroup. `observer` is
+    /// borrowed until the end of the command or of the handle. Errors: busy (32 run already, or the guest does not
+    /// keep up), bad_input (longer than the wire takes), not_found (the machine is gone).
+    virtual Result<std::unique_ptr<SideCommand>> open_side(const GuestCommand& command, SideObserver& observer) = 0;
     /// Bytes that may be sent now without exceeding the guest's credit.
     virtual std::size_t stdin_room() const = 0;
     /// Requires bytes.size() <= stdin_room().

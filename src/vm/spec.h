@@ -87,8 +87,12 @@ struct GuestSetup {
     std::uint32_t pids = 0;
 };
 
+/// What runs in the guest: a program of the image, or one end of a copy (guest/copy), which the guest brings itself.
+enum class GuestTool { program, pack, unpack };
+
 /// One command in the guest.
 struct GuestCommand {
+    GuestTool tool = GuestTool::program;
     std::vector<std::string> argv;
     std::vector<std::pair<std::string, std::string>> env;
     std::string workdir;

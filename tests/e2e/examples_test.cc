@@ -145,6 +145,19 @@ TEST_F(ExamplesTest, AgentsLeaveTheirReportsAndNotes) {
     EXPECT_FALSE(std::filesystem::exists(examples_ / "agents/parser/NOTES"));
 }
 
+TEST_F(ExamplesTest, ServiceIsUsedFromOtherTerminalsAndStopped) {
+    auto detached = up("service.toml", {"--detach"});
+    ASSERT_EQ(detached.code, 0) << detached;
+    std::string id = detached.out.substr(0, detached.out.find('\n'));
+    EXPECT_THAT(home().vmette({"exec", id, "--", "uname", "-a"}).out, StartsWith("Linux service "));
+    EXPECT_THAT(home().vmette({"cp", id + ":/etc/os-release", "-"}).out, HasSubstr("NAME=\"vmette examples\""));
+    auto follower = home().start({"logs", "-f", id});
+    EXPECT_TRUE(follower.until_out("tick 1\n"));
+    EXPECT_EQ(home().vmette({"stop", id}).code, 0);
+    EXPECT_EQ(home().vmette({"wait", id}).code, 143);
+    EXPECT_THAT(follower.finish(seconds(10)).out, HasSubstr("served "));
+}
+
 TEST_F(ExamplesTest, InteractiveIsAShell) {
     PseudoTerminal terminal({vmette_binary(), "up", examples_ / "interactive.toml"}, home().environment(), 80, 24);
     ASSERT_TRUE(terminal.until("sandbox:/work# ")) << terminal.shown();

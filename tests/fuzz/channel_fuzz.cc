@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <map>
 #include <optional>
 #include <string_view>
 
@@ -22,6 +23,30 @@ class StillClock final : public Clock {
 public:
     WallTime now() const override { return {}; }
     MonotonicTime monotonic() const override { return {}; }
+};
+
+/// The same of the commands beside the run's own.
+class SideChecker final : public SideEvents {
+public:
+    void side_started(std::uint16_t stream) override {
+        if (++started_[stream] != 1) std::abort();
+    }
+    void side_output(std::uint16_t stream, Stream, std::string_view bytes) override {
+        if (started_[stream] != 1 || bytes.empty()) std::abort();
+        bytes_[stream] += bytes.size();
+        if (bytes_[stream] > 2 * wire::kInitialCredit) std::abort();
+    }
+    void side_stdin_room(std::uint16_t) override {}
+    void side_exited(std::uint16_t stream, const wire::Exited&) override {
+        if (started_[stream]++ != 1) std::abort();
+    }
+    void side_failed(std::uint16_t stream, const wire::Failure&) override {
+        if (started_[stream]++ != 0) std::abort();
+    }
+
+private:
+    std::map<std::uint16_t, int> started_;
+    std::map<std::uint16_t, std::size_t> bytes_;
 };
 
 /// Holds the promises that the session builds on.
@@ -81,7 +106,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (size < 2) return 0;
     StillClock clock;
     Checker checker;
-    GuestProtocol protocol(clock, checker);
+    SideChecker side_checker;
+    GuestProtocol protocol(clock, checker, &side_checker);
     ArtifactChecker artifacts;
     unsigned reached = data[0] % 6;
     std::size_t step = data[1] == 0 ? size : data[1];
@@ -98,6 +124,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         feed(wire::Type::started, kCommandStream, wire::encode(wire::Started{}));
         protocol.sent_stdin(1000);
         protocol.sent_finish(reached == 4 ? ArtifactRequest{} : ArtifactRequest{{{"/out/**", 1 << 20}}, &artifacts});
+        for (int i = 0; i < 3; ++i) protocol.sides().open();
+        protocol.sides().sent_stdin(kFirstSideStream, 1000);
     }
     std::string_view rest(reinterpret_cast<const char*>(data + 2), size - 2);
     while (!rest.empty()) {
@@ -105,6 +133,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         rest.remove_prefix(piece.size());
         if (!protocol.feed(piece)) return 0;
         if (protocol.stdin_room() > wire::kInitialCredit) std::abort();
+        if (protocol.sides().stdin_room(kFirstSideStream) > wire::kInitialCredit) std::abort();
     }
     return 0;
 }

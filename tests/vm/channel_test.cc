@@ -150,7 +150,7 @@ TEST_F(ChannelTest, EndBetweenFramesIsNoOffence) {
 TEST_F(ChannelTest, GuestThatReadsNothingIsGivenUp) {
     reach_running();
     // Signals are all that the host may send without being granted anything.
-    for (int i = 0; i < 900000 && log_.calls.size() < 4; ++i) {
+    for (int i = 0; i < 2000000 && log_.calls.size() < 4; ++i) {
         channel_->signal(15);
         if (i % 1000 == 0) io_.poll();
         if (i % 1000 == 0) io_.restart();
