@@ -109,7 +109,16 @@ std::string report_data(const BatchReport& report) {
 /// Text of an XML document: markup escaped, and what XML 1.0 has no place for left out.
 std::string xml(std::string_view text) {
     std::string out;
-    for (char c : harmless(text)) {
+    const std::string shown = harmless(text);
+    for (std::size_t i = 0; i < shown.size(); ++i) {
+        // U+FFFE and U+FFFF are no characters of XML 1.0.
+        if (std::string_view rest(shown.data() + i, shown.size() - i);
+            rest.starts_with("\xEF\xBF\xBE") || rest.starts_with("\xEF\xBF\xBF")) {
+            out += "\xEF\xBF\xBD";
+            i += 2;
+            continue;
+        }
+        const char c = shown[i];
         switch (c) {
             case '&':
                 out += "&amp;";

@@ -5,6 +5,7 @@
 #include "base/digest.h"
 #include "manifest/load.h"
 #include "scheduler/needs.h"
+#include "scheduler/results_folder.h"
 #include "scheduler/retry.h"
 
 namespace vmette::scheduler {
@@ -116,6 +117,8 @@ Result<NewBatch> finish(store::Batches& batches, JobSink& sink, const manifest::
         VMETTE_TRY(auto earlier, equal_unfinished(batches, record));
         if (earlier) return NewBatch{*std::move(earlier), true};
     }
+    // A batch whose results cannot be written is none.
+    if (!record.results.empty()) VMETTE_CHECK_OK(ResultsFolder::open(record.results));
     VMETTE_CHECK_OK(sink.writer().commit(record));
     return NewBatch{std::move(record), false};
 }

@@ -162,14 +162,7 @@ void MachineRun::act(Action action) {
             session_->setup(setup_);
             break;
         case Action::send_exec:
-            if (command_.tty) {
-                winsize size{};
-                if (::ioctl(around_.options.stdin_fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
-                    command_.columns = size.ws_col;
-                    command_.rows = size.ws_row;
-                }
-            }
-            session_->exec(command_);
+            request_command();
             break;
         case Action::note_start:
             command_began();
@@ -181,6 +174,25 @@ void MachineRun::act(Action action) {
             collect();
             break;
     }
+}
+
+void MachineRun::request_command() {
+    if (command_.tty) {
+        winsize size{};
+        if (::ioctl(around_.options.stdin_fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
+            command_.columns = size.ws_col;
+            command_.rows = size.ws_row;
+        }
+    }
+    // Before the guest is told. Should we die, whoever finds the row must not take the command for one that never ran.
+    record_.started_at = around_.host.clock.now();
+    if (auto written = around_.host.store.update_run(record_); !written) {
+        ending_.host_failure = written.error().because("the history cannot be written, so the command was not started");
+        ending_.host_failure_reason = "vm-error";
+        state_ = State::over;
+        return;
+    }
+    session_->exec(command_);
 }
 
 void MachineRun::command_began() {
@@ -202,8 +214,6 @@ void MachineRun::command_began() {
         else
             session_->close_stdin();
     }
-    // The row says that the command runs, for whoever asks meanwhile and for the case that we die.
-    if (auto written = around_.host.store.update_run(record_); !written) note(written.error().text());
     around_.observer.on_phase("exec");
 }
 
@@ -386,6 +396,7 @@ void MachineRun::on_death(const vm::Death& death) {
 void MachineRun::end() {
     if (ending_.command && !record_.phases.collect_ms) mark(record_.phases.collect_ms);
     if (ending_.began && !ending_.command) mark(record_.phases.exec_ms);
+    if (!ending_.began) record_.started_at.reset();
     phase_timer_.cancel();
     idle_timer_.cancel();
     if (stdin_) stdin_->stop();

@@ -78,6 +78,7 @@ private:
     Result<> open_logs();
     void feed(Event event);
     void act(Action action);
+    void request_command();
     void command_began();
     void terminate();
     void collect();

@@ -98,5 +98,20 @@ TEST_F(HostFaultTest, LogsThatFindNoRoomAreSaidAndTheRunGoesOn) {
                 AllOf(HasSubstr("a log is not whole"), HasSubstr("No space left on device")));
 }
 
+TEST_F(HostFaultTest, CommandThatTheHistoryCannotRecordIsNotStarted) {
+    // Were it started, its death with the host could not be told from one that never began, and it would be run twice.
+    auto process = home().start(home().up_shell("[snapshot]\nwarm = false\n", "echo ran", {"-v"}));
+    ASSERT_TRUE(process.until_err("phase boot")) << process.err();
+    process.signal(SIGSTOP);
+    VmetteProcess holder({"sqlite3", home().layout().database(), "BEGIN IMMEDIATE; SELECT 'held';", ".shell sleep 60"},
+                         {});
+    ASSERT_TRUE(holder.until_out("held")) << holder.err();
+    process.signal(SIGCONT);
+    auto finished = process.finish(std::chrono::seconds(50));
+    EXPECT_EQ(finished.code, 125) << finished;
+    EXPECT_EQ(finished.out, "");
+    EXPECT_THAT(finished.err, HasSubstr("so the command was not started"));
+}
+
 }  // namespace
 }  // namespace vmette::testing
