@@ -70,7 +70,7 @@ TEST(QuotingTest, AValueIsOneWordToTheShellWhereverItStands) {
 }
 
 TEST(QuotingTest, WhereNoQuotingHoldsTheValueIsRefused) {
-    for (const char* script :
+    for (std::string script :
          {"echo \"$(cat {{v}})\"", "echo `cat {{v}}`", "cat <<E\n{{v}}\nE", "cat <<-E\n\tx\n\t{{v}}\n\tE",
           "true # {{v}}", "echo \\{{v}}", "echo ${{v}}", "echo \"${{v}}\"", "echo \"${x:-{{v}}}\"", "echo $'a{{v}}'",
           "cat <<{{v}}", "echo \"`{{v}}`\"", "echo \"$(case x in a) echo b;; esac; echo {{v}})\""}) {
@@ -81,6 +81,57 @@ TEST(QuotingTest, WhereNoQuotingHoldsTheValueIsRefused) {
         "[[job]]\nname = \"j{{n}}\"\nexec = \"true # {{!v}} `{{!v}}`\"\nmatrix = { n = [1], v = [\"a b\"] }\n");
     EXPECT_EQ(raw.error, "");
     EXPECT_EQ(raw.shell(0), "true # a b `a b`");
+}
+
+void expect_refused(const std::vector<std::string>& scripts) {
+    for (const std::string& script : scripts) {
+        auto loaded = load_script(script, "x");
+        EXPECT_NE(loaded.error.find("{{v}} stands where no quoting is sure to hold"), std::string::npos) << script;
+    }
+}
+
+TEST(QuotingTest, HereDocumentsWhoseEndShellsMayFindElsewhereTakeNoValueBehindThem) {
+    expect_refused({"cat <<'END OF FILE'\nhello\nEND OF FILE\necho {{v}}", "cat <<EOF\nfoo\\\nEOF\n{{v}}\nEOF",
+                    "cat <<E'O'F\nx\nEOF\necho {{v}}", "cat <<\\E\nx\nE\necho {{v}}", "cat <<E\n${x-\nE\n {{v}} }\nE",
+                    "cat <<E\n$(echo\nE\n)\nE\necho {{v}}", "cat <<E\n`echo\nE\n`\nE\necho {{v}}",
+                    "x=$(cat <<E\nx\nE\n)\necho {{v}}", "cat <<E 'a\nb'\nx\nE\necho {{v}}",
+                    "cat <<E \\\n\nx\nE\necho {{v}}", "cat <<${x}E\nx\nE\necho {{v}}", "(cat <<E)\nx\nE\necho {{v}}"});
+    expect_output("cat <<'E-1' >/dev/null\nit's \\\n$(`${\nE-1\nprintf %s {{v}}", "", "");
+    expect_output("cat <<-E >/dev/null; cat <<\"F\" >/dev/null\n\t$x ${y}'\n\tE\n\"\nF\nprintf %s {{v}}", "", "");
+}
+
+TEST(QuotingTest, QuotesThatShellsReadInTheirOwnWayTakeNoValueBehindThem) {
+    expect_refused({"echo \"${MSG:-it's}\"; echo '{\"a\":\"b\"}' \"{{v}}\"", "echo \"${x:-\"a\"}\" {{v}}",
+                    "echo \"${x:-\\}}\" {{v}}", "echo \"${x:-`a`}\" {{v}}", "a=`# don't\ndate`; echo '`' {{v}} 'x'",
+                    "a=`echo \\`date\\``; echo {{v}}", "a=`cat <<E\nE\n`; echo {{v}}", "echo $\\\n'a' {{v}}",
+                    "echo ${x:-(a #'\nb) '} {{v}}", "(case a in a) echo;; esac; echo {{v}})"});
+    expect_output("x=`printf a`; printf %s \"${x:-b}$(printf '\"')\"{{v}}", "a\"", "");
+    expect_output("x=${y:-'}'}; printf %s \"$x\" \\\n  {{v}}", "}", "");
+}
+
+TEST(QuotingTest, ADollarSignThatIsTheProcessIdStartsNothing) {
+    expect_output("x=\"$${\"; printf %s '\"'{{v}}", "\"", "");
+    expect_output("x=\"$${\"'\"'\"}\"; printf %s {{v}}", "", "");
+    expect_output("x=$$'\"'; printf %s {{v}}", "", "");
+}
+
+TEST(QuotingTest, WhatMayBeACommentOrNotTakesNoValueBehindIt) {
+    expect_refused({"echo $(echo a)#'\n{{v}}'", "\\\n#{{v}}", "\\\n#'\n{{v}}'", "echo a >#'\n{{v}}'",
+                    "echo a\\\n#'\n{{v}}'", "echo a; \\\n# '\n{{v}}'"});
+    expect_output("true;#'\n# it's\nprintf %s a#{{v}}", "a#", "");
+}
+
+TEST(QuotingTest, WhereAShellWouldEvaluateTheValueItIsRefused) {
+    expect_refused({"(( x = {{v}} ))", "echo $(( {{v}} ))", "echo \"$(({{v}}))\"", "echo $[ {{v}} ]",
+                    "echo \"$[{{v}}]\"", "a[{{v}}]=1", "a[\"{{v}}\"]=1", "a=([{{v}}]=1)", "[[ {{v}} -eq 1 ]]",
+                    "(\\\n( x = {{v}} ))", "echo $(( 1 + (2) )) {{v}}"});
+    expect_output("x=$((1 + 2 * 3)); [ -n {{v}}. ] && printf %s {{v}}", "", "");
+}
+
+TEST(QuotingTest, APlainWordIsNeverSyntax) {
+    EXPECT_EQ(load_script("echo {{v}}>out", "2").shell(0), "echo '2'>out");
+    EXPECT_EQ(load_script("{{v}} cmd", "PATH=/x").shell(0), "'PATH=/x' cmd");
+    EXPECT_EQ(load_script("case x in {{v}}) echo;; esac", "esac").shell(0), "case x in 'esac') echo;; esac");
 }
 
 TEST(QuotingTest, InAnArgvAValueIsItsWordAsItIs) {
@@ -102,6 +153,26 @@ TEST(QuotingTest, AValueInAPathStaysBelowIt) {
         EXPECT_NE(loaded.error.find("in a path of the host; {{!id}} allows it"), std::string::npos)
             << value << loaded.error;
     }
+}
+
+TEST(QuotingTest, AValueInASourceStaysBelowItOnceItIsDecoded) {
+    auto source = [](const std::string& root, const std::string& a, const std::string& b) {
+        Files files{{"/proj/t.csv", "n,a,b\n1,\"" + a + "\",\"" + b + "\"\n"}};
+        return testing::load_batch_text(
+            "sandbox = { rootfs = \"" + root + "\" }\n[[job]]\nname = \"j{{n}}\"\nfrom = \"t.csv\"\n", files);
+    };
+    std::string base = "squashfs+file://./images/{{a}}";
+    EXPECT_EQ(source(base, "x/y..img", "").jobs.at(0).sandbox.rootfs.source, "squashfs+file:///proj/images/x/y..img");
+    EXPECT_EQ(source("squashfs+file://./images/{{!a}}", "%2e%2e/up", "").jobs.at(0).sandbox.rootfs.source,
+              "squashfs+file:///proj/up");
+    for (std::string value : {"%2e%2e/secret.squashfs", "%2E%2E%2Fsecret", ".%2e/x", "%2e", "a%2f..%2f../x", "../x"}) {
+        for (std::string place : {base, std::string("oci-archive:./images/{{a}}:tag")})
+            EXPECT_NE(source(place, value, "").error.find("in a path of the host; {{!a}} allows it"), std::string::npos)
+                << place << " " << value;
+    }
+    EXPECT_NE(source(base + "{{b}}", "%2", "e%2e/x").error, "") << "two values make it together";
+    EXPECT_NE(source("tar+file://./images/%{{a}}", "2e.", "").error.find("holds a \"%\" or follows one"),
+              std::string::npos);
 }
 
 TEST(QuotingTest, AValueCannotMakeAnotherShareOfAShare) {
