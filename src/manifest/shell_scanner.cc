@@ -88,7 +88,10 @@ std::size_t ShellScanner::step(std::string_view piece, std::size_t at) {
         // What $'…' holds has escapes that depend on the shell; to some $[…] is arithmetic; \ may be taken away with a
         // line break behind it.
         if ((c == '\'' && !in(Frame::double_quotes)) || c == '[' || c == '\\') lost_ = true;
-        if (c == '$') return at + 1;
+        if (c == '$') {
+            process_id(piece.substr(at + 1));
+            return at + 1;
+        }
     }
     // To some shells quotes are only characters here.
     if (in(Frame::brace) && below_double_quotes() && any_of("'\"\\`", c)) lost_ = true;
@@ -136,6 +139,13 @@ void ShellScanner::after_backslash(std::string_view rest) {
     // The two are taken away and may join what is around them: "<" and "<", "$" and "(", the two halves of a word.
     if (!any_of(" \t\n;&|", previous_) || rest.substr(1).starts_with('#')) lost_ = true;
     previous_ = ' ';
+}
+
+/// What follows "$$". To some shells the second "$" starts another expansion.
+void ShellScanner::process_id(std::string_view rest) {
+    bool only_closes = in(Frame::double_quotes) && rest.starts_with('"');
+    if (rest.empty() || (any_of("$({['\"`\\", rest[0]) && !only_closes)) lost_ = true;
+    previous_ = '$';
 }
 
 /// The "(" or "{" after a "$".

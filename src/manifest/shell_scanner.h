@@ -31,6 +31,7 @@ private:
     void in_single_quotes(char c);
     void in_backquotes(char c);
     void after_backslash(std::string_view rest);
+    void process_id(std::string_view rest);
     std::size_t dollar(std::string_view piece, std::size_t at);
     std::size_t unquoted(std::string_view piece, std::size_t at);
     bool confuses(std::string_view rest) const;

@@ -1,5 +1,9 @@
 /// A value stays one piece of data wherever it is put into a shell script or a path.
 
+#include <random>
+
+#include <stdlib.h>
+
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
@@ -109,10 +113,10 @@ TEST(QuotingTest, QuotesThatShellsReadInTheirOwnWayTakeNoValueBehindThem) {
     expect_output("x=${y:-'}'}; printf %s \"$x\" \\\n  {{v}}", "}", "");
 }
 
-TEST(QuotingTest, ADollarSignThatIsTheProcessIdStartsNothing) {
-    expect_output("x=\"$${\"; printf %s '\"'{{v}}", "\"", "");
-    expect_output("x=\"$${\"'\"'\"}\"; printf %s {{v}}", "", "");
-    expect_output("x=$$'\"'; printf %s {{v}}", "", "");
+TEST(QuotingTest, BehindTheProcessIdAnotherExpansionMayStart) {
+    expect_refused({"echo \"$${\"'\"'\"}\"' {{v}}", "echo \"$${\"'\"'\"}\" {{v}}", "echo $$'\"' {{v}}", "echo $${{v}}",
+                    "echo $$(echo {{v}})", "echo \"$$`a`\" {{v}}"});
+    expect_output("x=\"a.$$\" y=$$; printf %s {{v}}", "", "");
 }
 
 TEST(QuotingTest, WhatMayBeACommentOrNotTakesNoValueBehindIt) {
@@ -183,6 +187,47 @@ TEST(QuotingTest, AValueCannotMakeAnotherShareOfAShare) {
     EXPECT_EQ(loaded.jobs[0].sandbox.shares[0].host, "/proj/work/x:/etc");
     EXPECT_EQ(loaded.jobs[0].sandbox.shares[0].guest, "/w");
     EXPECT_EQ(loaded.jobs[1].sandbox.shares[0].host, "/proj/work/a/b");
+}
+
+/// A script of random pieces with {{v}} somewhere in it.
+std::string random_script(std::mt19937& random) {
+    static const std::vector<std::string> kPieces{
+        "'",        "\"",    "`",   "\\",   "$",     "(",         ")",     "{",     "}",
+        "#",        "\n",    " ",   ";",    "echo ", "a",         "<<E\n", "\nE\n", "<<'E'\n",
+        "<<-E\n\t", "${x:-", "$((", "))",   "$(",    "esac",      "' '",   "\" \"", "case a in a) ",
+        "\"$(",     "&&",    "x=",  "\\\n", "<<<",   "$#",        "|",     "2>&1 ", "[[ ",
+        "${x#",     "=",     "!",   "$$",   "((",    "<<'E F'\n", "x[",    "]"};
+    std::vector<std::string> script;
+    for (auto count = 2 + random() % 10; count > 0; --count) script.push_back(kPieces[random() % kPieces.size()]);
+    script.insert(script.begin() + static_cast<std::ptrdiff_t>(random() % (script.size() + 1)), "{{v}}");
+    std::string out;
+    for (const auto& piece : script) out += piece;
+    return out;
+}
+
+TEST(QuotingTest, NoValueRunsACommandInRandomScripts) {
+    constexpr int kScripts = 600;
+    std::string folder = ::testing::TempDir() + "quoting_XXXXXX";
+    ASSERT_NE(::mkdtemp(folder.data()), nullptr);
+    const std::vector<std::string> attacks{"$(>P)", ";>P;",      "\n>P\n",   "'\n>P\n'", "\"$(>P)\"",
+                                           "`>P`",  "\nE\n>P\n", ") ;>P; (", "a[$(>P)]"};
+    std::mt19937 random(20);
+    int accepted = 0;
+    for (int i = 0; i < kScripts; ++i) {
+        std::string script = random_script(random);
+        auto loaded = load_script(script, attacks[random() % attacks.size()]);
+        if (!loaded.error.empty()) continue;
+        ++accepted;
+        for (auto argv : shells()) {
+            argv.insert(argv.end(), {"-c", loaded.shell(0)});
+            auto run = run_captured({.argv = argv, .directory = folder}, std::chrono::seconds(5));
+            ASSERT_TRUE(run) << run.error().text() << script;
+            ASSERT_FALSE(std::filesystem::exists(folder + "/P")) << argv[0] << ": " << script << "\n"
+                                                                 << loaded.shell(0);
+        }
+    }
+    EXPECT_GT(accepted, kScripts / 10);
+    std::filesystem::remove_all(folder);
 }
 
 }  // namespace
