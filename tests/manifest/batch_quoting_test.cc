@@ -191,14 +191,57 @@ TEST(QuotingTest, AValueCannotMakeAnotherShareOfAShare) {
 
 /// A script of random pieces with {{v}} somewhere in it.
 std::string random_script(std::mt19937& random) {
-    static const std::vector<std::string> kPieces{
-        "'",        "\"",    "`",   "\\",   "$",     "(",         ")",     "{",     "}",
-        "#",        "\n",    " ",   ";",    "echo ", "a",         "<<E\n", "\nE\n", "<<'E'\n",
-        "<<-E\n\t", "${x:-", "$((", "))",   "$(",    "esac",      "' '",   "\" \"", "case a in a) ",
-        "\"$(",     "&&",    "x=",  "\\\n", "<<<",   "$#",        "|",     "2>&1 ", "[[ ",
-        "${x#",     "=",     "!",   "$$",   "((",    "<<'E F'\n", "x[",    "]"};
+    static const std::vector<std::string> kPieces{"'",
+                                                  "\"",
+                                                  "`",
+                                                  "\\",
+                                                  "$",
+                                                  "(",
+                                                  ")",
+                                                  "{",
+                                                  "}",
+                                                  "#",
+                                                  "\n",
+                                                  " ",
+                                                  ";",
+                                                  "echo ",
+                                                  "a",
+                                                  "<<E\n",
+                                                  "\nE\n",
+                                                  "<<'E'\n",
+                                                  "<<-E\n\t",
+                                                  "${x:-",
+                                                  "$((",
+                                                  "))",
+                                                  "$(",
+                                                  "esac",
+                                                  "' '",
+                                                  "\" \"",
+                                                  "case a in a) ",
+                                                  "\"$(",
+                                                  "&&",
+                                                  "x=",
+                                                  "\\\n",
+                                                  "<<<",
+                                                  "$#",
+                                                  "|",
+                                                  "2>&1 ",
+                                                  "\\\n#",
+                                                  "(( x = ",
+                                                  " ))",
+                                                  "$(echo a)#'\n",
+                                                  "\"${x:-it's}\"",
+                                                  "[[ ",
+                                                  "${x#",
+                                                  "=",
+                                                  "!",
+                                                  "$$",
+                                                  "((",
+                                                  "<<'E F'\n",
+                                                  "x[",
+                                                  "]"};
     std::vector<std::string> script;
-    for (auto count = 2 + random() % 10; count > 0; --count) script.push_back(kPieces[random() % kPieces.size()]);
+    for (auto count = 1 + random() % 6; count > 0; --count) script.push_back(kPieces[random() % kPieces.size()]);
     script.insert(script.begin() + static_cast<std::ptrdiff_t>(random() % (script.size() + 1)), "{{v}}");
     std::string out;
     for (const auto& piece : script) out += piece;
