@@ -1,3 +1,7 @@
+#include <algorithm>
+#include <span>
+
+#include "store/history.h"
 #include "store/impl.h"
 #include "store/lookup.h"
 #include "store/run_query.h"
@@ -39,22 +43,55 @@ Result<RunRecord> Store::find_run(std::string_view id_or_name) {
     return not_one("run", id_or_name, std::move(ids));
 }
 
-Result<std::vector<RunRecord>> Store::list_runs(const RunFilter& filter) {
+namespace {
+
+/// The keys of the runs that fit, in their order.
+Result<std::vector<std::int64_t>> keys_of(Database& database, const RunFilter& filter) {
     VMETTE_TRY(RunQuery query, query_of(filter));
-    Database& database = *impl_->database;
-    return database.read([&] {
+    return database.guarded([&] {
         // Not kept: its text is different at almost every call.
         SQLite::Statement chosen(database.connection(), query.sql);
         query.bind(chosen);
+        std::vector<std::int64_t> keys;
+        while (chosen.executeStep()) keys.push_back(chosen.getColumn(0).getInt64());
+        return keys;
+    });
+}
+
+Result<std::vector<RunRecord>> runs_of(Database& database, std::span<const std::int64_t> keys) {
+    return database.read([&] {
         Query row(database.prepared(fmt::format("{} WHERE key = ?1", select_runs(false))));
         std::vector<RunRecord> runs;
-        while (chosen.executeStep()) {
-            row->bind(1, chosen.getColumn(0).getInt64());
+        for (std::int64_t key : keys) {
+            row->bind(1, key);
             if (row->executeStep()) runs.push_back(read_selected_run(database, *row));
             row->reset();
         }
         return runs;
     });
+}
+
+}  // namespace
+
+Result<std::vector<RunRecord>> Store::list_runs(const RunFilter& filter) {
+    VMETTE_TRY(auto keys, keys_of(*impl_->database, filter));
+    return runs_of(*impl_->database, keys);
+}
+
+Result<> History::each_run(const RunFilter& filter, const std::function<bool(const RunRecord&)>& each) {
+    Database& database = *store_.impl_->database;
+    VMETTE_TRY(auto keys, keys_of(database, filter));
+    // A reader that takes its time holds no transaction, which would keep the log from being folded into the file.
+    constexpr std::size_t kAtOnce = 256;
+    std::span<const std::int64_t> left = keys;
+    while (!left.empty()) {
+        auto page = left.first(std::min(kAtOnce, left.size()));
+        VMETTE_TRY(auto runs, runs_of(database, page));
+        for (const RunRecord& run : runs)
+            if (!each(run)) return {};
+        left = left.subspan(page.size());
+    }
+    return {};
 }
 
 }  // namespace vmette::store

@@ -99,6 +99,10 @@ TEST_F(HistoryTest, FiltersAllHold) {
     EXPECT_THAT(names({"--label", "team=search"}), ElementsAre("one"));
     EXPECT_THAT(names({"--limit", "1"}), ElementsAre("two"));
     EXPECT_THAT(names({"--sort", "name"}), ElementsAre("one", "three", "two"));
+    EXPECT_THAT(names({"--sort=-exit_code,+created"}), ElementsAre("three", "two", "one"));
+    EXPECT_THAT(names({"--sort", "-name"}), ElementsAre("two", "three", "one"));
+    EXPECT_THAT(names({"--where", "exit_code in (3, 4) and created > now - 1d"}), ElementsAre("two"));
+    EXPECT_THAT(names({"--where", "labels.team = null and duration >= 3s", "--failed"}), ElementsAre("two", "three"));
 }
 
 TEST_F(HistoryTest, WrongFiltersAreRefused) {
@@ -107,8 +111,9 @@ TEST_F(HistoryTest, WrongFiltersAreRefused) {
         {{"--status", "fine"}, "--status: 'fine' is none of running, succeeded, failed, stopped, lost"},
         {{"--exit", "300"}, "--exit 300: an exit code is 0 to 255"},
         {{"--limit", "-1"}, "--limit -1: 0 to 1000000"},
-        {{"--sort", "duratoin"}, "'duratoin' is none of created, duration"},
-        {{"--sort", "duratoin"}, "(did you mean duration?)"},
+        {{"--sort", "duratoin"}, "there is no field 'duratoin' (did you mean duration?)"},
+        {{"--where", "duratoin > 3"}, "--where: there is no field \"duratoin\"; did you mean duration?"},
+        {{"--where", "name = 'a' and duratoin > 3"}, "  name = 'a' and duratoin > 3\n                 ^^^^^^^^\n"},
         {{"--label", "team"}, "--label team: it is written NAME=VALUE"},
         {{"--json", "--jsonl"}, "--json and --jsonl exclude each other"},
     };
