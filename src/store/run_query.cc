@@ -53,7 +53,7 @@ std::string phrase(std::string_view text) {
 }
 
 void add_labels(Conditions& where, const std::map<std::string, std::string>& labels, bool leads) {
-    for ( const auto& [label, value] : labels) {
+    for (const auto& [label, value] : labels) {
         where.add(leads ? "led.label = ? AND led.value = ?"
                         : "EXISTS (SELECT 1 FROM run_labels AS own WHERE own.run = runs.key AND own.label = ? "
                           "AND own.value = ?)",
