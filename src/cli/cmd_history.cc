@@ -1,6 +1,9 @@
 /// vmette history: what ran, newest first.
 
+#include <set>
+
 #include "base/text.h"
+#include "cli/plot.h"
 #include "cli/run_filter_flags.h"
 #include "cli/table.h"
 #include "cli/times.h"
@@ -11,6 +14,7 @@ namespace {
 
 /// Enough of an id to be unique among runs that one person starts: its ten digits of time and 20 random bits.
 constexpr std::size_t kShownIdLength = 14;
+constexpr std::uint32_t kPlotted = 1000;
 
 /// From the command's start to the end of the run; a run that never got there has none.
 std::string duration_of(const store::RunRecord& run, WallTime now) {
@@ -57,6 +61,29 @@ std::string render_table(const std::vector<store::RunRecord>& runs, const Consol
     });
 }
 
+/// Ids in their order, then each name once.
+std::string names_of(const std::vector<store::RunRecord>& runs) {
+    std::string out;
+    std::set<std::string> names;
+    for (const auto& run : runs) {
+        out += run.id.substr(0, kShownIdLength) + "\n";
+        if (!run.name.empty()) names.insert(harmless_line(run.name));
+    }
+    for (const auto& name : names) out += name + "\n";
+    return out;
+}
+
+std::string plot_of(const std::vector<store::RunRecord>& runs, const Console& console) {
+    std::vector<PlotPoint> points;
+    for (const auto& run : runs)
+        if (run.finished_at)
+            points.push_back({run.created_at, static_cast<double>((*run.finished_at - run.created_at).count()),
+                              run.status == store::RunStatus::failed || run.status == store::RunStatus::lost});
+    PlotSize size;
+    if (console.out_width() != 0) size.columns = console.out_width();
+    return plot_durations(points, size, [&](const std::string& text) { return console.paint(Style::red, text); });
+}
+
 class HistoryCommand final : public Command {
 public:
     void define(Arguments& arguments) override {
@@ -64,12 +91,18 @@ public:
         filter_.define_order(arguments);
         arguments.flag("--json", json_, "print one array of documents");
         arguments.flag("--jsonl", jsonl_, "print one document a line");
+        arguments.flag("--names", names_, "print the beginnings of ids, and the names, one a line");
+        arguments.flag("--plot", plot_,
+                       "draw how long they took over time (of the newest 1000, unless --limit says else)");
     }
 
     Result<int> run(Context& context) override {
-        if (json_ && jsonl_) return fail(ErrorCode::bad_input, "--json and --jsonl exclude each other");
+        if (json_ + jsonl_ + names_ + plot_ > 1)
+            return fail(ErrorCode::bad_input, "--json and --jsonl exclude each other, and so do --names and --plot");
         VMETTE_TRY(auto filter, filter_.filter(context));
-        VMETTE_TRY(store::Store * store, context.swept_store());
+        if (plot_ && !filter_.has_limit()) filter.limit = kPlotted;
+        // A shell asks for the names at each press of a key.
+        VMETTE_TRY(store::Store * store, names_ ? context.store() : context.swept_store());
         VMETTE_TRY(auto runs, store->list_runs(filter));
         VMETTE_CHECK_OK(context.console().write(render(runs, context)));
         return 0;
@@ -79,7 +112,7 @@ private:
     std::string render(const std::vector<store::RunRecord>& runs, Context& context) const;
 
     RunFilterFlags filter_;
-    bool json_ = false, jsonl_ = false;
+    bool json_ = false, jsonl_ = false, names_ = false, plot_ = false;
 };
 
 std::string HistoryCommand::render(const std::vector<store::RunRecord>& runs, Context& context) const {
@@ -92,10 +125,12 @@ std::string HistoryCommand::render(const std::vector<store::RunRecord>& runs, Co
         for (const auto& run : runs) out += (out.empty() ? "" : ",\n") + store::to_json(run);
         return out.empty() ? "[]\n" : "[\n" + out + "\n]\n";
     }
+    if (names_) return names_of(runs);
     if (runs.empty()) {
         context.console().note("no runs");
         return out;
     }
+    if (plot_) return plot_of(runs, context.console());
     return render_table(runs, context.console(), context.clock().now());
 }
 

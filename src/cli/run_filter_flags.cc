@@ -24,6 +24,16 @@ Result<store::Condition> condition_of(const std::string& text, Context& context)
     return fail(ErrorCode::bad_input, "--where: {}", condition.error().message);
 }
 
+/// Words alone are searched for: letters and digits, of whatever script.
+Result<> check_grep(const std::string& text) {
+    if (!valid_utf8(text)) return fail(ErrorCode::bad_input, "--grep: the text is not valid UTF-8");
+    bool has_word = std::ranges::any_of(text, [](char c) {
+        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c & 0x80) != 0;
+    });
+    if (!has_word) return fail(ErrorCode::bad_input, "--grep: there is no word in '{}'", harmless_line(text));
+    return {};
+}
+
 Result<> check_sort(const std::string& word) {
     std::string_view name = word;
     if (name.starts_with('-') || name.starts_with('+')) name.remove_prefix(1);
@@ -61,6 +71,7 @@ void RunFilterFlags::define(Arguments& arguments) {
     arguments.option("--batch", "ID", batch_, "of this batch");
     arguments.option("--label", "K=V", labels_, "with this label");
     arguments.option("--image", "GLOB", image_, "source of the root filesystem");
+    arguments.option("--grep", "TEXT", grep_, "whose output has these words one after the other");
     arguments.option("--where", "EXPR", where_, "for which this holds: duration > 30s and reason != \"exited\"");
 }
 
@@ -94,6 +105,10 @@ Result<store::RunFilter> RunFilterFlags::filter(Context& context) const {
         if (equals == label.npos || equals == 0)
             return fail(ErrorCode::bad_input, "--label {}: it is written NAME=VALUE", harmless_line(label));
         filter.labels[label.substr(0, equals)] = label.substr(equals + 1);
+    }
+    if (grep_) {
+        VMETTE_CHECK_OK(check_grep(*grep_));
+        filter.grep = *grep_;
     }
     if (where_) {
         VMETTE_TRY(filter.where, condition_of(*where_, context));

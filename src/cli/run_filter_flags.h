@@ -27,7 +27,7 @@ struct RunFilterFlags {
 private:
     Result<> add_order(store::RunFilter& filter) const;
 
-    std::optional<std::string> since_, until_, status_, reason_, name_, batch_, image_, where_;
+    std::optional<std::string> since_, until_, status_, reason_, name_, batch_, image_, grep_, where_;
     std::optional<std::int64_t> exit_code_, limit_;
     std::vector<std::string> labels_, sort_;
     bool failed_ = false;

@@ -48,7 +48,8 @@ std::unique_ptr<Command> make_command() {
 }
 
 extern const Verb kUpVerb, kRunVerb, kValidateVerb, kPlanVerb, kInitVerb, kSchemaVerb, kHistoryVerb, kHistoryShowVerb,
-    kHistoryLogsVerb, kImagePullVerb, kImageLsVerb, kImageInspectVerb, kImageRmVerb, kImagePruneVerb, kImageVerifyVerb,
+    kHistoryLogsVerb, kHistoryStatsVerb, kHistoryDiffVerb, kHistoryPruneVerb, kHistorySqlVerb, kHistoryExportVerb,
+    kRerunVerb, kImagePullVerb, kImageLsVerb, kImageInspectVerb, kImageRmVerb, kImagePruneVerb, kImageVerifyVerb,
     kImageProvidersVerb, kBatchRunVerb, kBatchResumeVerb, kBatchRetryVerb, kBatchCancelVerb, kBatchLsVerb,
     kBatchShowVerb, kBatchExplainVerb, kBatchReportVerb, kGcVerb, kDoctorVerb, kVersionVerb, kCompletionVerb, kManVerb,
     kHelpVerb;

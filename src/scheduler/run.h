@@ -77,7 +77,8 @@ struct RunOptions {
     bool handle_signals = true;
     /// Asks for the end in place of signals; borrowed. With it `handle_signals` means nothing.
     StopSource* stop = nullptr;
-    std::string run_id;  ///< a fresh ULID of the caller's; empty: one is made
+    std::string image_digest;  ///< "sha256:…": the run fails with any other image; empty: whatever the source names
+    std::string run_id;        ///< a fresh ULID of the caller's; empty: one is made
     std::string batch, job;
     std::uint32_t attempt = 1;
 };

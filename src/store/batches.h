@@ -72,13 +72,13 @@ struct JobRecord {
     std::string run_id;                               ///< of the last attempt; empty: none was begun
     std::string detail;                               ///< one line: "needs build", the run's error
     std::optional<WallTime> started_at, finished_at;  ///< of the first attempt's begin, of the job's end
-    bool reused = false;  ///< `run_id` is an earlier run, whose result was taken
+    bool reused = false;                              ///< `run_id` is an earlier run, whose result was taken
     bool operator==(const JobRecord&) const = default;
 };
 
 /// One change of a job's state. A reason, an exit code, a detail and `reused` are of one end: with a reason all of them
-/// are written, without one all of them stay. Other fields that are absent stay as they are; with no attempt at all there is
-/// no run and no begin.
+/// are written, without one all of them stay. Other fields that are absent stay as they are; with no attempt at all
+/// there is no run and no begin.
 struct JobChange {
     std::uint32_t index = 0;
     JobState state = JobState::pending;

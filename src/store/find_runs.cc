@@ -4,6 +4,7 @@
 #include "store/history.h"
 #include "store/impl.h"
 #include "store/lookup.h"
+#include "store/run_fields.h"
 #include "store/run_query.h"
 #include "store/run_row.h"
 #include "store/values.h"
@@ -78,20 +79,70 @@ Result<std::vector<RunRecord>> Store::list_runs(const RunFilter& filter) {
     return runs_of(*impl_->database, keys);
 }
 
-Result<> History::each_run(const RunFilter& filter, const std::function<bool(const RunRecord&)>& each) {
-    Database& database = *store_.impl_->database;
+namespace {
+
+/// A reader that takes its time holds no transaction, which would keep the log from being folded into the file.
+constexpr std::size_t kAtOnce = 256;
+
+std::string select_values() {
+    std::string columns;
+    for (const RunField& field : run_fields())
+        columns += field.kind == FieldKind::time
+                       ? fmt::format("strftime('%Y-%m-%dT%H:%M:%fZ', {} / 1000.0, 'unixepoch'), ", field.sql)
+                       : fmt::format("{}, ", field.sql);
+    return fmt::format(
+        "SELECT {}(SELECT json_group_object(label, value) FROM run_labels WHERE run = runs.key) FROM runs "
+        "WHERE key = ?1",
+        columns);
+}
+
+SqlValue value_of(const SQLite::Column& column) {
+    if (column.isNull()) return {};
+    if (column.isInteger()) return column.getInt64();
+    if (column.isFloat()) return column.getDouble();
+    return column.getString();
+}
+
+Result<std::vector<std::vector<SqlValue>>> values_of(Database& database, std::span<const std::int64_t> keys) {
+    static const std::string kSelect = select_values();
+    return database.read([&] {
+        Query row(database.prepared(kSelect));
+        std::vector<std::vector<SqlValue>> rows;
+        for (std::int64_t key : keys) {
+            row->bind(1, key);
+            if (row->executeStep()) {
+                auto& values = rows.emplace_back();
+                for (int i = 0; i < row->getColumnCount(); ++i) values.push_back(value_of(row->getColumn(i)));
+            }
+            row->reset();
+        }
+        return rows;
+    });
+}
+
+/// Calls `each` for what `read` gives of each page of the filter's keys.
+template <typename Read, typename Each>
+Result<> page_through(Database& database, const RunFilter& filter, Read&& read, Each&& each) {
     VMETTE_TRY(auto keys, keys_of(database, filter));
-    // A reader that takes its time holds no transaction, which would keep the log from being folded into the file.
-    constexpr std::size_t kAtOnce = 256;
     std::span<const std::int64_t> left = keys;
     while (!left.empty()) {
         auto page = left.first(std::min(kAtOnce, left.size()));
-        VMETTE_TRY(auto runs, runs_of(database, page));
-        for (const RunRecord& run : runs)
-            if (!each(run)) return {};
+        VMETTE_TRY(auto rows, read(database, page));
+        for (const auto& row : rows)
+            if (!each(row)) return {};
         left = left.subspan(page.size());
     }
     return {};
+}
+
+}  // namespace
+
+Result<> History::each_run(const RunFilter& filter, const std::function<bool(const RunRecord&)>& each) {
+    return page_through(*store_.impl_->database, filter, runs_of, each);
+}
+
+Result<> History::each_values(const RunFilter& filter, const std::function<bool(std::span<const SqlValue>)>& each) {
+    return page_through(*store_.impl_->database, filter, values_of, each);
 }
 
 }  // namespace vmette::store

@@ -38,9 +38,13 @@ class History {
 public:
     explicit History(Store& store) : store_(store) {}
 
-    /// The runs of Store::list_runs one by one, in bounded memory, until `each` returns false. What is removed meanwhile
-    /// is left out.
+    /// The runs of Store::list_runs one by one, in bounded memory, until `each` returns false. What is removed
+    /// meanwhile is left out.
     Result<> each_run(const RunFilter& filter, const std::function<bool(const RunRecord&)>& each);
+
+    /// The same as values: those of run_fields() in their order, times as RFC 3339, and then the labels as a JSON
+    /// object.
+    Result<> each_values(const RunFilter& filter, const std::function<bool(std::span<const SqlValue>)>& each);
 
     /// What may group: name, image, batch, status, reason, day (UTC, of created_at), label:KEY. The filter's order and
     /// limit are of no account. Largest groups first, but days in their order. `bad_input`: an unknown key, or more

@@ -22,8 +22,9 @@ struct GroupKey {
 };
 constexpr std::string_view kDay = "day";
 constexpr std::array kGroupKeys{
-    GroupKey{"name", "runs.name"},     GroupKey{"image", "runs.image_source"}, GroupKey{"batch", "runs.batch"},
-    GroupKey{"status", "runs.status"}, GroupKey{"reason", "runs.reason"},      GroupKey{kDay, "runs.created_at / 86400000"},
+    GroupKey{"name", "runs.name"},     GroupKey{"image", "runs.image_source"},
+    GroupKey{"batch", "runs.batch"},   GroupKey{"status", "runs.status"},
+    GroupKey{"reason", "runs.reason"}, GroupKey{kDay, "runs.created_at / 86400000"},
 };
 
 /// The columns of the keys; a label's name is an argument of the query.

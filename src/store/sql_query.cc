@@ -133,7 +133,8 @@ void make_views(Database& database) {
 /// One statement at work; what it throws and returns is for Database::guarded.
 class Question {
 public:
-    Question(Database& database, Guard& guard, const SqlLimits& limits) : db_(database.handle()), guard_(guard), limits_(limits) {}
+    Question(Database& database, Guard& guard, const SqlLimits& limits)
+        : db_(database.handle()), guard_(guard), limits_(limits) {}
 
     Result<SqlResult> run(std::string_view sql,
                           const std::function<bool(const SqlResult&, std::span<const SqlValue>)>& row) {
@@ -190,13 +191,15 @@ private:
 Result<SqlResult> run_sql(const std::filesystem::path& path, std::string_view sql, const SqlLimits& limits,
                           const std::function<bool(const SqlResult&, std::span<const SqlValue>)>& row) {
     if (sql.size() >= static_cast<std::size_t>(kLongestSql))
-        return fail(ErrorCode::bad_input, "the query has {} bytes: at most {} are allowed", sql.size(), kLongestSql - 1);
+        return fail(ErrorCode::bad_input, "the query has {} bytes: at most {} are allowed", sql.size(),
+                    kLongestSql - 1);
     VMETTE_TRY(auto database, Database::open(path, Database::Mode::read_only, Store::kBusyLimit));
     VMETTE_CHECK_OK(require_current(*database, migrations()));
     Guard guard(database->handle());
     auto prepared = database->guarded([&] {
         make_views(*database);
-        for (const SqlView& view : sql_views()) SQLite::Statement(database->connection(), fmt::format("SELECT * FROM {}", view.name));
+        for (const SqlView& view : sql_views())
+            SQLite::Statement(database->connection(), fmt::format("SELECT * FROM {}", view.name));
         guard.enforce(limits.time);
     });
     VMETTE_CHECK_OK(prepared);

@@ -7,13 +7,18 @@ std::span<const SqlView> sql_views() {
 #define VMETTE_TIME(column) "strftime('%Y-%m-%dT%H:%M:%fZ', " #column " / 1000.0, 'unixepoch') AS " #column
     static constexpr SqlView kViews[] = {
         {"runs",
-         "SELECT id, name, batch, job, attempt, status, reason, exit_code, signal, started_before_failure, "
-         VMETTE_TIME(created_at) ", " VMETTE_TIME(started_at) ", " VMETTE_TIME(finished_at) ", "
-         "finished_at - created_at AS duration_ms, resolve_ms, prepare_ms, boot_ms, ready_ms, exec_ms, collect_ms, "
-         "teardown_ms, image_source, image_digest, image_provider, kernel_path, kernel_digest, accel, warm, vcpus, "
-         "memory_mib, scratch_mib, cpu_ms, peak_memory_bytes, scratch_bytes, net_rx_bytes, net_tx_bytes, "
-         "stdout_bytes, stderr_bytes, stdout_dropped, stderr_dropped, net_mode, manifest_digest, error "
-         "FROM main.runs"},
+         "SELECT id, name, batch, job, attempt, status, reason, exit_code, signal, "
+         "started_before_failure, " VMETTE_TIME(created_at) ", " VMETTE_TIME(started_at) ", " VMETTE_TIME(
+             finished_at) ", "
+                          "finished_at - created_at AS duration_ms, resolve_ms, prepare_ms, boot_ms, ready_ms, "
+                          "exec_ms, collect_ms, "
+                          "teardown_ms, image_source, image_digest, image_provider, kernel_path, kernel_digest, accel, "
+                          "warm, vcpus, "
+                          "memory_mib, scratch_mib, cpu_ms, peak_memory_bytes, scratch_bytes, net_rx_bytes, "
+                          "net_tx_bytes, "
+                          "stdout_bytes, stderr_bytes, stdout_dropped, stderr_dropped, net_mode, manifest_digest, "
+                          "error "
+                          "FROM main.runs"},
         {"labels",
          "SELECT runs.id AS run_id, run_labels.label AS name, run_labels.value AS value "
          "FROM main.run_labels JOIN main.runs ON runs.key = run_labels.run"},
@@ -23,9 +28,8 @@ std::span<const SqlView> sql_views() {
         {"denied",
          "SELECT runs.id AS run_id, run_denied.host AS host, run_denied.port AS port, run_denied.count AS count "
          "FROM main.run_denied JOIN main.runs ON runs.key = run_denied.run"},
-        {"batches",
-         "SELECT id, name, status, " VMETTE_TIME(created_at) ", " VMETTE_TIME(finished_at)
-         ", file, manifest_digest, jobs FROM main.batches"},
+        {"batches", "SELECT id, name, status, " VMETTE_TIME(created_at) ", " VMETTE_TIME(
+                        finished_at) ", file, manifest_digest, jobs FROM main.batches"},
         {"jobs",
          "SELECT batches.id AS batch, batch_jobs.position AS position, batch_jobs.name AS name, "
          "batch_jobs.state AS state, batch_jobs.attempts AS attempts, batch_jobs.reason AS reason, "
