@@ -63,7 +63,7 @@ TEST_F(UsageTest, WhatIsNotAvailableYetIsRefused) {
     refuse("ports = [\"8080:80\"]\n[net]\nmode = \"nat\"\n", "ports");
     refuse("[[artifacts]]\npath = \"/out/*\"\n", "artifacts");
     refuse("[snapshot]\nsetup = [\"true\"]\n", "snapshot.setup");
-    for (const char* verb : {"ps", "stop", "exec", "shell", "cp", "wait", "rerun", "mcp"}) {
+    for (const char* verb : {"ps", "stop", "exec", "shell", "cp", "wait", "mcp"}) {
         auto finished = home.vmette({verb, "x"});
         EXPECT_NE(finished.code, 0);
         EXPECT_THAT(finished.err, HasSubstr(fmt::format("vmette {} is not available yet", verb)));
