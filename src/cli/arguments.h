@@ -13,7 +13,7 @@
 namespace vmette::cli {
 
 /// What a word of an argument is, for completion.
-enum class Completes { nothing, files, images, verbs, runs };
+enum class Completes { nothing, files, verbs, images, runs, batches };
 
 /// One flag or operand. The target is borrowed and filled by parse().
 struct Argument {

@@ -136,7 +136,9 @@ std::string document(const store::BatchRecord& batch, const JobExplanation& know
 class BatchExplainCommand final : public Command {
 public:
     void define(Arguments& arguments) override {
-        arguments.operand("ID", id_, "the batch's id, a unique beginning of it, or its name").required = true;
+        auto& id = arguments.operand("ID", id_, "the batch's id, a unique beginning of it, or its name");
+        id.required = true;
+        id.completes = Completes::batches;
         arguments.operand("JOB", job_, "the job's name").required = true;
         arguments.flag("--json", json_, "print one document");
     }

@@ -18,7 +18,9 @@ constexpr std::size_t kFailuresShown = 20;
 class BatchReportCommand final : public Command {
 public:
     void define(Arguments& arguments) override {
-        arguments.operand("ID", id_, "the batch's id, a unique beginning of it, or its name").required = true;
+        auto& id = arguments.operand("ID", id_, "the batch's id, a unique beginning of it, or its name");
+        id.required = true;
+        id.completes = Completes::batches;
         arguments.option("--html", "FILE", html_, "write one self-contained page; - is stdout");
         arguments.option("--junit", "FILE", junit_, "write JUnit's XML; - is stdout");
     }

@@ -74,7 +74,9 @@ private:
 class BatchResumeCommand final : public Command {
 public:
     void define(Arguments& arguments) override {
-        arguments.operand("ID", id_, "the batch's id, a unique beginning of it, or its name").required = true;
+        auto& id = arguments.operand("ID", id_, "the batch's id, a unique beginning of it, or its name");
+        id.required = true;
+        id.completes = Completes::batches;
         flags_.define(arguments);
     }
 
@@ -104,7 +106,9 @@ bool did_not_succeed(store::JobState state) {
 class BatchRetryCommand final : public Command {
 public:
     void define(Arguments& arguments) override {
-        arguments.operand("ID", id_, "the batch's id, a unique beginning of it, or its name").required = true;
+        auto& id = arguments.operand("ID", id_, "the batch's id, a unique beginning of it, or its name");
+        id.required = true;
+        id.completes = Completes::batches;
         arguments.operands("JOB", names_, "the jobs to run again, whatever became of them");
         arguments.flag("--failed", failed_, "all that did not succeed (also when no job is named)");
         flags_.define(arguments);
@@ -152,7 +156,9 @@ private:
 class BatchCancelCommand final : public Command {
 public:
     void define(Arguments& arguments) override {
-        arguments.operand("ID", id_, "the batch's id, a unique beginning of it, or its name").required = true;
+        auto& id = arguments.operand("ID", id_, "the batch's id, a unique beginning of it, or its name");
+        id.required = true;
+        id.completes = Completes::batches;
         arguments.operands("JOB", names_, "only these jobs");
     }
 

@@ -1,5 +1,7 @@
 /// vmette batch ls, batch show: what became of batches and their jobs.
 
+#include <set>
+
 #include "base/text.h"
 #include "cli/batch_text.h"
 #include "cli/json_writer.h"
@@ -23,6 +25,7 @@ class BatchLsCommand final : public Command {
 public:
     void define(Arguments& arguments) override {
         arguments.option("--limit", "N", limit_, "at most so many (default 50; 0: all)");
+        arguments.flag("--names", names_, "print ids and names alone, one a line");
         arguments.flag("--json", json_, "print one array of documents");
     }
 
@@ -30,9 +33,15 @@ public:
         std::int64_t limit = limit_.value_or(kShownBatches);
         if (limit < 0 || limit > kMostBatches)
             return fail(ErrorCode::bad_input, "--limit {}: 0 to {}", limit, kMostBatches);
-        VMETTE_TRY(store::Store * store, context.swept_store());
+        if (names_ && json_) return fail(ErrorCode::bad_input, "--names and --json exclude each other");
+        // A shell asks for the names at each press of a key.
+        VMETTE_TRY(store::Store * store, names_ ? context.store() : context.swept_store());
         store::Batches batches(*store);
         VMETTE_TRY(auto found, batches.list(static_cast<std::uint32_t>(limit)));
+        if (names_) {
+            VMETTE_CHECK_OK(context.console().write(names_of(found)));
+            return 0;
+        }
         std::vector<store::JobCounts> counts;
         for (const auto& batch : found) {
             VMETTE_TRY(auto of_batch, batches.counts(batch.id));
@@ -43,6 +52,18 @@ public:
     }
 
 private:
+    /// Ids in their order, then each name once.
+    static std::string names_of(const std::vector<store::BatchRecord>& found) {
+        std::string out;
+        std::set<std::string> names;
+        for (const auto& batch : found) {
+            out += batch.id + "\n";
+            names.insert(harmless_line(batch.name));
+        }
+        for (const auto& name : names) out += name + "\n";
+        return out;
+    }
+
     static std::string documents(const std::vector<store::BatchRecord>& found,
                                  const std::vector<store::JobCounts>& counts) {
         std::vector<std::string> out;
@@ -74,13 +95,15 @@ private:
     }
 
     std::optional<std::int64_t> limit_;
-    bool json_ = false;
+    bool names_ = false, json_ = false;
 };
 
 class BatchShowCommand final : public Command {
 public:
     void define(Arguments& arguments) override {
-        arguments.operand("ID", id_, "the batch's id, a unique beginning of it, or its name").required = true;
+        auto& id = arguments.operand("ID", id_, "the batch's id, a unique beginning of it, or its name");
+        id.required = true;
+        id.completes = Completes::batches;
         arguments.option("--state", "S", state_, "only jobs in this state").choices = {
             "pending", "running", "succeeded", "failed", "skipped", "cancelled", "unknown"};
         arguments.flag("--failed", failed_, "only jobs that failed, or whose outcome is unknown");

@@ -16,7 +16,9 @@ namespace {
 class HistoryLogsCommand final : public Command {
 public:
     void define(Arguments& arguments) override {
-        arguments.operand("ID", id_, "an id, the beginning of one, or a name (its newest run)").required = true;
+        auto& id = arguments.operand("ID", id_, "an id, the beginning of one, or a name (its newest run)");
+        id.required = true;
+        id.completes = Completes::runs;
         arguments.flag("--stderr", stderr_, "what it wrote to stderr");
         arguments.flag("--console", console_, "what the guest's kernel said");
     }

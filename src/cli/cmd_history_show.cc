@@ -101,7 +101,9 @@ std::string render(const store::RunRecord& run, WallTime now) {
 class HistoryShowCommand final : public Command {
 public:
     void define(Arguments& arguments) override {
-        arguments.operand("ID", id_, "an id, the beginning of one, or a name (its newest run)").required = true;
+        auto& id = arguments.operand("ID", id_, "an id, the beginning of one, or a name (its newest run)");
+        id.required = true;
+        id.completes = Completes::runs;
         arguments.flag("--json", json_, "print the run's document");
         arguments.flag("--manifest", manifest_, "print the resolved manifest that was run");
     }

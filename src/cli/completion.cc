@@ -54,12 +54,26 @@ std::vector<std::string> flags_of(const Arguments& arguments) {
     return flags;
 }
 
-/// What the operands of a verb complete to: words of a choice, verbs, files, images of the cache, or nothing.
+/// What prints names of that kind, one a line, for a shell that completes one.
+std::string_view lister_of(Completes kind) {
+    switch (kind) {
+        case Completes::images:
+            return "image ls --names";
+        case Completes::runs:
+            return "history --names";
+        case Completes::batches:
+            return "batch ls --names";
+        default:
+            return "";
+    }
+}
+
+/// What the operands of a verb complete to: words of a choice, verbs, files, names that a verb lists, or nothing.
 struct Operands {
     std::vector<std::string> words;
     bool verbs = false;
     bool files = false;
-    bool images = false;
+    std::string_view lister;
 };
 
 Operands operands_of(const std::vector<Entry>& all, const Entry& entry) {
@@ -69,7 +83,7 @@ Operands operands_of(const std::vector<Entry>& all, const Entry& entry) {
         result.words.insert(result.words.end(), argument.choices.begin(), argument.choices.end());
         result.verbs = result.verbs || argument.completes == Completes::verbs;
         result.files = result.files || argument.completes == Completes::files;
-        result.images = result.images || argument.completes == Completes::images;
+        if (auto lister = lister_of(argument.completes); !lister.empty()) result.lister = lister;
     }
     auto below = words_below(all, result.verbs ? "" : entry.verb->name);
     result.words.insert(result.words.end(), below.begin(), below.end());
@@ -90,13 +104,13 @@ std::string value_cases(const Entry& entry, bool files, std::string_view before,
 }
 
 std::string bash_case(const std::vector<Entry>& all, const Entry& entry) {
-    auto [words, verbs, files, images] = operands_of(all, entry);
+    auto [words, verbs, files, lister] = operands_of(all, entry);
     std::string values = value_cases(entry, files, "COMPREPLY=($(compgen -W '", "' -- \"$cur\"))");
     std::string out = fmt::format("        '{}')\n", entry.verb->name);
     if (!values.empty()) out += fmt::format("            case \"$prev\" in\n{}            esac\n", values);
-    out +=
-        fmt::format("            flags='{}'\n            words='{}'\n            files={} images={}\n            ;;\n",
-                    fmt::join(flags_of(entry.arguments), " "), fmt::join(words, " "), files ? 1 : 0, images ? 1 : 0);
+    out += fmt::format(
+        "            flags='{}'\n            words='{}'\n            files={} lister='{}'\n            ;;\n",
+        fmt::join(flags_of(entry.arguments), " "), fmt::join(words, " "), files ? 1 : 0, lister);
     return out;
 }
 
@@ -129,7 +143,7 @@ std::string bash_completion() {
     return fmt::format(R"(# bash completion of vmette; made by `vmette completion bash`
 _vmette() {{
     local cur=${{COMP_WORDS[COMP_CWORD]}} prev=${{COMP_WORDS[COMP_CWORD-1]}}
-    local at=1 verb flags='' words='' files=0 images=0
+    local at=1 verb flags='' words='' files=0 lister=''
     COMPREPLY=()
     # `--flag=value` comes as three words.
     if [[ $cur == = ]]; then
@@ -168,7 +182,7 @@ _vmette() {{
     if [[ $files -eq 1 ]]; then
         COMPREPLY+=($(compgen -f -- "$cur"))
     fi
-    if [[ $images -eq 1 ]]; then
+    if [[ -n $lister ]]; then
         # A name holds colons, at which bash has split it: what is before the last one stays as it was typed.
         local typed=${{COMP_LINE:0:${{COMP_POINT:-0}}}} name
         typed=${{typed##*[[:space:]]}}
@@ -179,7 +193,7 @@ _vmette() {{
                 # Its colons and slashes are not those of a path.
                 compopt +o filenames 2>/dev/null
             fi
-        done < <("${{COMP_WORDS[0]}}" image ls --names 2>/dev/null)
+        done < <("${{COMP_WORDS[0]}}" $lister 2>/dev/null)
     fi
 }}
 complete -o filenames -F _vmette vmette
@@ -197,7 +211,7 @@ std::string zsh_completion() {
     }
     std::string cases;
     for (const auto& entry : all) {
-        auto [words, verbs_follow, files, images] = operands_of(all, entry);
+        auto [words, verbs_follow, files, lister] = operands_of(all, entry);
         cases += fmt::format("        '{}')\n", entry.verb->name);
         std::string values = value_cases(entry, files, "compadd -- ", "");
         if (!values.empty())
@@ -207,7 +221,8 @@ std::string zsh_completion() {
             cases += "            _describe 'verb' verbs\n";
         else if (!words.empty())
             cases += fmt::format("            compadd -- {}\n", fmt::join(words, " "));
-        if (images) cases += "            compadd -- ${(f)\"$($words[1] image ls --names 2>/dev/null)\"}\n";
+        if (!lister.empty())
+            cases += fmt::format("            compadd -- ${{(f)\"$($words[1] {} 2>/dev/null)\"}}\n", lister);
         if (files) cases += "            _files\n";
         cases += "            ;;\n";
     }
@@ -276,7 +291,7 @@ std::string fish_completion() {
         }
         std::string seen = fmt::format("__fish_seen_subcommand_from {}", first);
         if (space != name.npos) seen += fmt::format("; and __fish_seen_subcommand_from {}", name.substr(space + 1));
-        auto [words, verbs, files, images] = operands_of(all, entry);
+        auto [words, verbs, files, lister] = operands_of(all, entry);
         for (const auto& argument : entry.arguments.all()) {
             if (argument.is_operand()) continue;
             std::string_view value = argument.is_switch() ? "" : files && argument.choices.empty() ? " -r" : " -x";
@@ -289,8 +304,8 @@ std::string fish_completion() {
             }
         }
         if (!words.empty()) out += fmt::format("complete -c vmette -n '{}' -a '{}'\n", seen, fmt::join(words, " "));
-        if (images)
-            out += fmt::format("complete -c vmette -n '{}' -a '(command vmette image ls --names 2>/dev/null)'\n", seen);
+        if (!lister.empty())
+            out += fmt::format("complete -c vmette -n '{}' -a '(command vmette {} 2>/dev/null)'\n", seen, lister);
         if (files) out += fmt::format("complete -c vmette -n '{}' -F\n", seen);
     }
     return out;

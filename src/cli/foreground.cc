@@ -51,6 +51,7 @@ scheduler::RunOptions run_options(const manifest::Sandbox& sandbox, const RunFla
     scheduler::RunOptions options;
     options.keep_logs = flags.keep_logs;
     options.offline = flags.offline;
+    options.image_digest = flags.image_digest;
     if (!flags.json) {
         options.stdout_fd = console.out_fd();
         options.stderr_fd = console.err_fd();

@@ -1,6 +1,8 @@
 #pragma once
 /// A run in the foreground: what `up` and `run` do once they have a sandbox.
 
+#include <string>
+
 #include "base/error.h"
 #include "cli/arguments.h"
 #include "cli/context.h"
@@ -15,6 +17,7 @@ struct RunFlags {
     bool keep_logs = true;
     bool offline = false;
     bool detach = false;
+    std::string image_digest;  ///< no flag: as RunOptions has it
 
     void define(Arguments& arguments);
 };

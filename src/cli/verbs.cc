@@ -4,43 +4,15 @@ namespace vmette::cli {
 
 std::span<const Verb* const> all_verbs() {
     static constexpr const Verb* kVerbs[] = {
-        &kUpVerb,
-        &kRunVerb,
-        &kValidateVerb,
-        &kPlanVerb,
-        &kInitVerb,
-        &kSchemaVerb,
-        &kPsVerb,
-        &kLogsVerb,
-        &kWaitVerb,
-        &kStopVerb,
-        &kExecVerb,
-        &kShellVerb,
-        &kCpVerb,
-        &kHistoryVerb,
-        &kHistoryShowVerb,
-        &kHistoryLogsVerb,
-        &kImagePullVerb,
-        &kImageLsVerb,
-        &kImageInspectVerb,
-        &kImageRmVerb,
-        &kImagePruneVerb,
-        &kImageVerifyVerb,
-        &kImageProvidersVerb,
-        &kBatchRunVerb,
-        &kBatchResumeVerb,
-        &kBatchRetryVerb,
-        &kBatchCancelVerb,
-        &kBatchLsVerb,
-        &kBatchShowVerb,
-        &kBatchExplainVerb,
-        &kBatchReportVerb,
-        &kGcVerb,
-        &kDoctorVerb,
-        &kVersionVerb,
-        &kCompletionVerb,
-        &kManVerb,
-        &kHelpVerb,
+        &kUpVerb,           &kRunVerb,          &kValidateVerb,    &kPlanVerb,           &kInitVerb,
+        &kSchemaVerb,       &kPsVerb,           &kLogsVerb,        &kWaitVerb,           &kStopVerb,
+        &kExecVerb,         &kShellVerb,        &kCpVerb,          &kHistoryVerb,        &kHistoryShowVerb,
+        &kHistoryLogsVerb,  &kHistoryStatsVerb, &kHistoryDiffVerb, &kHistoryExportVerb,  &kHistoryPruneVerb,
+        &kHistorySqlVerb,   &kRerunVerb,        &kImagePullVerb,   &kImageLsVerb,        &kImageInspectVerb,
+        &kImageRmVerb,      &kImagePruneVerb,   &kImageVerifyVerb, &kImageProvidersVerb, &kBatchRunVerb,
+        &kBatchResumeVerb,  &kBatchRetryVerb,   &kBatchCancelVerb, &kBatchLsVerb,        &kBatchShowVerb,
+        &kBatchExplainVerb, &kBatchReportVerb,  &kGcVerb,          &kDoctorVerb,         &kVersionVerb,
+        &kCompletionVerb,   &kManVerb,          &kHelpVerb,
     };
     return kVerbs;
 }
@@ -57,8 +29,10 @@ std::vector<const Verb*> verbs_below(std::string_view parent) {
 
 std::span<const std::string_view> unavailable_verbs() {
     static constexpr std::string_view kNames[] = {
-        "rerun",       "history stats", "history diff",   "history prune", "history sql",
-        "snapshot ls", "snapshot rm",   "snapshot prune", "mcp",
+        "snapshot ls",
+        "snapshot rm",
+        "snapshot prune",
+        "mcp",
     };
     return kNames;
 }

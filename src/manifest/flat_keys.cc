@@ -18,7 +18,10 @@ std::size_t key_end(std::string_view line) {
 std::vector<std::pair<std::string, std::string>> flat_keys(const Sandbox& sandbox) {
     Sandbox plain = sandbox;
     plain.metadata.clear();
-    std::string text = to_toml(plain);
+    return flat_keys(to_toml(plain));
+}
+
+std::vector<std::pair<std::string, std::string>> flat_keys(std::string_view text) {
     std::vector<std::pair<std::string, std::string>> out;
     std::map<std::string, int, std::less<>> seen;
     std::string table;

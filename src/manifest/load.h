@@ -77,6 +77,8 @@ std::string to_toml(const Sandbox& sandbox);
 /// The lines of to_toml() as dotted keys and their values ("limits.memory", "\"512M\""), in its order; a table of a
 /// list has its number ("artifacts[0].path"). What [metadata] holds is left out.
 std::vector<std::pair<std::string, std::string>> flat_keys(const Sandbox& sandbox);
+/// The same of a text that to_toml() made, with what [metadata] holds; what is no such text gives what looks like it.
+std::vector<std::pair<std::string, std::string>> flat_keys(std::string_view text);
 
 /// The commented manifest that `vmette init` writes; `name` is made to fit.
 std::string starter_manifest(std::string_view name);

@@ -15,6 +15,7 @@ namespace vmette::scheduler {
 
 struct ResolveRequest {
     std::string source;
+    std::string digest;  ///< "sha256:…" that the image must have, whatever the source names by now; empty: any
     rootfs::PullPolicy pull = rootfs::PullPolicy::missing;
     bool offline = false;
     bool for_run = true;             ///< counts as a use of the image
@@ -27,7 +28,9 @@ struct ResolveRequest {
 ResolveRequest image_request(const manifest::Sandbox& sandbox, bool offline);
 
 /// Resolves, records the use, and keeps the cache within the bounds of config.toml when something came into it (never
-/// taking what a run holds, nor the image itself). A cache that cannot be pruned is logged and not an error.
+/// taking what a run holds, nor the image itself). A cache that cannot be pruned is logged and not an error. An image
+/// that is pinned and in the cache is taken from there without asking its source; `bad_image` when the source has
+/// become another one.
 Result<rootfs::Resolved> resolve_image(const Layout& layout, store::Store& store, const Clock& clock,
                                        const rootfs::Registry& providers, const ResolveRequest& request);
 

@@ -15,6 +15,7 @@
 #include "scheduler/live/server.h"
 #include "scheduler/machine.h"
 #include "scheduler/machine_run.h"
+#include "scheduler/output_index.h"
 #include "scheduler/resolve_image.h"
 #include "scheduler/signals.h"
 #include "scheduler/verdict.h"
@@ -81,6 +82,8 @@ public:
         record_.finished_at = host_.clock.now();
         if (auto written = host_.store.update_run(record_); !written)
             observer_.on_warning(written.error().because("the history could not be updated").text());
+        else if (auto indexed = index_output(host_.layout, host_.store, record_); !indexed)
+            observer_.on_warning(indexed.error().because("what the run wrote cannot be searched for").text());
         close_to_clients(verdict.exit_code);
         return RunOutcome{record_, verdict.exit_code};
     }
@@ -159,6 +162,7 @@ private:
 
     Result<rootfs::Resolved> resolve_root() {
         auto request = image_request(sandbox_, options_.offline);
+        request.digest = options_.image_digest;
         request.progress = [this](const rootfs::Progress& progress) { observer_.on_image_progress(progress); };
         request.cancelled = [this] { return stop_requested(); };
         VMETTE_TRY(auto root, resolve_image(host_.layout, host_.store, host_.clock, host_.providers, request));

@@ -79,7 +79,8 @@ struct RunOptions {
     StopSource* stop = nullptr;
     /// The run fails, before anything is started, when no socket can be made by which others reach it.
     bool needs_clients = false;
-    std::string run_id;  ///< a fresh ULID of the caller's; empty: one is made
+    std::string image_digest;  ///< "sha256:…": the run fails with any other image; empty: whatever the source names
+    std::string run_id;        ///< a fresh ULID of the caller's; empty: one is made
     std::string batch, job;
     std::uint32_t attempt = 1;
 };

@@ -13,21 +13,18 @@
 
 namespace vmette::store {
 
-/// Selects the keys of the runs, in their order.
 struct RunQuery {
-    struct Argument {
-        explicit Argument(std::int64_t value) : number(value) {}
-        explicit Argument(std::string_view value) : text(value) {}
-        std::optional<std::int64_t> number;
-        std::string text;
-    };
     std::string sql;
-    std::vector<Argument> arguments;
+    std::vector<SqlValue> arguments;
 
     void bind(SQLite::Statement& statement) const;
 };
 
-/// Errors: bad_input (an unknown sort key, a pattern of absurd length).
-Result<RunQuery> query_of(const RunFilter& filter);
+/// Selects `columns` of the runs, in their order. The keys alone when nothing else is said: whole rows would be copied
+/// into the sorter, most of them to be dropped by the limit. Errors: bad_input (an unknown sort key, a pattern of
+/// absurd length).
+Result<RunQuery> query_of(const RunFilter& filter, std::string_view columns = "runs.key");
+/// The same in no order and without the limit.
+Result<RunQuery> unordered_query_of(const RunFilter& filter, std::string_view columns);
 
 }  // namespace vmette::store

@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "base/process.h"
 #include "base/units.h"
+#include "store/condition.h"
 
 namespace vmette::store {
 
@@ -111,7 +112,12 @@ struct RunFilter {
     std::string batch;
     std::map<std::string, std::string> labels;
     std::uint32_t limit = 50;  ///< 0: no limit
-    /// Of: created, duration, peak_memory, boot, name, exit_code; descending but for name. Empty: created.
+    std::optional<Condition> where;
+    /// Words that what the run wrote has one after the other. With it the order, when none is said, is that of arrival,
+    /// which is that of the time but for clocks that were set.
+    std::string grep;
+    /// Fields (store/run_fields.h), each with "-" (largest first) or "+" before it, or as it is natural: texts rise,
+    /// all else falls. Empty: created, newest first.
     std::vector<std::string> sort;
 };
 
@@ -207,7 +213,8 @@ public:
     int schema_version() const;
 
 private:
-    friend class Batches;  // its part of the same database (store/batches.h)
+    friend class Batches;  // parts of the same database (store/batches.h, store/history.h)
+    friend class History;
     struct Impl;
     explicit Store(std::unique_ptr<Impl> impl);
     std::unique_ptr<Impl> impl_;

@@ -5,9 +5,7 @@
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 
-#include "base/digest.h"
-#include "cli/vmette_process.h"
-#include "store/store.h"
+#include "cli/history_home.h"
 
 namespace vmette::cli {
 namespace {
@@ -15,48 +13,6 @@ namespace {
 using nlohmann::json;
 using testing::HasSubstr;
 using testing::Not;
-
-/// A home whose history was written through the store.
-class HistoryTest : public testing::Test {
-protected:
-    store::RunRecord finished(const std::string& name, int exit_code) {
-        store::RunRecord run;
-        run.created_at = clock_.now() - std::chrono::hours(1) + std::chrono::seconds(made_++);
-        run.id = make_ulid(run.created_at.time_since_epoch().count());
-        run.name = name;
-        run.status = exit_code == 0 ? store::RunStatus::succeeded : store::RunStatus::failed;
-        run.reason = "exited";
-        run.exit_code = exit_code;
-        run.started_at = run.created_at + std::chrono::seconds(1);
-        run.finished_at = run.created_at + std::chrono::seconds(3);
-        run.image_source = "tar+file:///images/" + name + ".tar";
-        run.accel = "tcg";
-        run.vcpus = 1;
-        run.memory_mib = 512;
-        run.manifest = "schema = 1\n";
-        run.owner = own_identity();
-        return run;
-    }
-    void insert(const store::RunRecord& run) {
-        ASSERT_TRUE(make_private_dir(home_.layout().state));
-        auto store = store::Store::open(home_.layout().database(), clock_);
-        ASSERT_TRUE(store) << store.error().text();
-        ASSERT_TRUE(store->insert_run(run));
-    }
-    std::vector<std::string> names(const std::vector<std::string>& filter) {
-        std::vector<std::string> words{"history", "--json"};
-        words.insert(words.end(), filter.begin(), filter.end());
-        auto result = home_.run(words);
-        EXPECT_EQ(result.code, 0) << result.err;
-        std::vector<std::string> found;
-        for (const auto& run : json::parse(result.out)) found.push_back(run["name"]);
-        return found;
-    }
-
-    SystemClock clock_;
-    VmetteHome home_;
-    int made_ = 0;
-};
 
 TEST_F(HistoryTest, EmptyHistoryIsEmpty) {
     EXPECT_EQ(home_.run({"history", "--json"}).out, "[]\n");
@@ -99,6 +55,10 @@ TEST_F(HistoryTest, FiltersAllHold) {
     EXPECT_THAT(names({"--label", "team=search"}), ElementsAre("one"));
     EXPECT_THAT(names({"--limit", "1"}), ElementsAre("two"));
     EXPECT_THAT(names({"--sort", "name"}), ElementsAre("one", "three", "two"));
+    EXPECT_THAT(names({"--sort=-exit_code,+created"}), ElementsAre("three", "two", "one"));
+    EXPECT_THAT(names({"--sort", "-name"}), ElementsAre("two", "three", "one"));
+    EXPECT_THAT(names({"--where", "exit_code in (3, 4) and created > now - 1d"}), ElementsAre("two"));
+    EXPECT_THAT(names({"--where", "labels.team = null and duration >= 3s", "--failed"}), ElementsAre("two", "three"));
 }
 
 TEST_F(HistoryTest, WrongFiltersAreRefused) {
@@ -107,8 +67,9 @@ TEST_F(HistoryTest, WrongFiltersAreRefused) {
         {{"--status", "fine"}, "--status: 'fine' is none of running, succeeded, failed, stopped, lost"},
         {{"--exit", "300"}, "--exit 300: an exit code is 0 to 255"},
         {{"--limit", "-1"}, "--limit -1: 0 to 1000000"},
-        {{"--sort", "duratoin"}, "'duratoin' is none of created, duration"},
-        {{"--sort", "duratoin"}, "(did you mean duration?)"},
+        {{"--sort", "duratoin"}, "there is no field 'duratoin' (did you mean duration?)"},
+        {{"--where", "duratoin > 3"}, "--where: there is no field \"duratoin\"; did you mean duration?"},
+        {{"--where", "name = 'a' and duratoin > 3"}, "  name = 'a' and duratoin > 3\n                 ^^^^^^^^\n"},
         {{"--label", "team"}, "--label team: it is written NAME=VALUE"},
         {{"--json", "--jsonl"}, "--json and --jsonl exclude each other"},
     };

@@ -134,15 +134,6 @@ TEST(UsageTest, VerbsThatAreNotThereYetSaySo) {
     EXPECT_EQ(home.run({"snapshot"}).err, "vmette: error: vmette snapshot is not available yet\n");
 }
 
-TEST(UsageTest, FlagsThatAreNotThereYetSaySo) {
-    VmetteHome home;
-    for (const char* flag : {"--grep", "--where"}) {
-        auto refused = home.run({"history", flag, "x"});
-        EXPECT_EQ(refused.code, 2);
-        EXPECT_EQ(refused.err, "vmette: error: " + std::string(flag) + " is not available yet\n");
-    }
-}
-
 TEST(UsageTest, FlagsMayStandBeforeTheVerb) {
     VmetteHome home;
     EXPECT_EQ(home.run({"--color", "never", "-q", "version"}).out, home.run({"version"}).out);

@@ -62,7 +62,7 @@ TEST_F(UsageTest, WhatIsNotAvailableYetIsRefused) {
     refuse("[net]\nmode = \"allowlist\"\nallow = [\"example.com\"]\n", "allowlist");
     refuse("ports = [\"8080:80\"]\n[net]\nmode = \"nat\"\n", "ports");
     refuse("[snapshot]\nsetup = [\"true\"]\n", "snapshot.setup");
-    for (const char* verb : {"rerun", "mcp"}) {
+    for (const char* verb : {"mcp"}) {
         auto finished = home.vmette({verb, "x"});
         EXPECT_NE(finished.code, 0);
         EXPECT_THAT(finished.err, HasSubstr(fmt::format("vmette {} is not available yet", verb)));

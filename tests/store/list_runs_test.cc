@@ -139,6 +139,9 @@ TEST_F(ListRunsTest, SortsByEachKeyWithUnknownsLast) {
     EXPECT_THAT(sorted({"exit_code"}), ElementsAre("c", "b", "a", "e", "d"));
     EXPECT_THAT(sorted({"name"}), ElementsAre("e", "c", "d", "a", "b"));
     EXPECT_THAT(sorted({"name", "peak_memory"}), ElementsAre("c", "e", "a", "d", "b"));
+    EXPECT_THAT(sorted({"-created"}), ElementsAre("e", "d", "c", "b", "a"));
+    EXPECT_THAT(sorted({"+created_at"}), ElementsAre("a", "b", "c", "d", "e"));
+    EXPECT_THAT(sorted({"-name", "+peak_memory"}), ElementsAre("b", "d", "a", "e", "c"));
 }
 
 TEST_F(ListRunsTest, UnknownSortKeyIsRefusedWithTheNearest) {
@@ -147,13 +150,14 @@ TEST_F(ListRunsTest, UnknownSortKeyIsRefusedWithTheNearest) {
     auto runs = store().list_runs(filter);
     ASSERT_FALSE(runs);
     EXPECT_EQ(runs.error().code, ErrorCode::bad_input);
-    EXPECT_EQ(runs.error().message,
-              "cannot sort by \"durration\": did you mean \"duration\"? expected one of created, duration, "
-              "peak_memory, boot, name, exit_code");
+    EXPECT_EQ(runs.error().message, "cannot sort by \"durration\": there is no such field; did you mean duration?");
     filter.sort = {"created_at; DROP TABLE runs"};
     EXPECT_EQ(store().list_runs(filter).error().message,
-              "cannot sort by \"created_at; DROP TABLE runs\": expected one of created, duration, peak_memory, boot, "
-              "name, exit_code");
+              "cannot sort by \"created_at; DROP TABLE runs\": there is no such field");
+    filter.sort = {"--created"};
+    EXPECT_EQ(store().list_runs(filter).error().code, ErrorCode::bad_input);
+    filter.sort.assign(17, "name");
+    EXPECT_EQ(store().list_runs(filter).error().message, "at most 16 fields to sort by");
 }
 
 TEST_F(ListRunsTest, FilterTextsAreDataNotSql) {

@@ -1,0 +1,236 @@
+#include <fstream>
+
+#include <gmock/gmock.h>
+
+#include "cli/history_home.h"
+#include "store/history.h"
+
+namespace vmette::cli {
+namespace {
+
+using nlohmann::json;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+
+class HistoryVerbsTest : public HistoryTest {
+protected:
+    json parsed(const std::vector<std::string>& words) {
+        auto result = home_.run(words);
+        EXPECT_EQ(result.code, 0) << result.err;
+        return json::parse(result.out);
+    }
+    /// A run with a folder of so many bytes.
+    store::RunRecord with_folder(const std::string& name, std::size_t bytes) {
+        auto run = finished(name, 0);
+        auto folder = home_.layout().run_dir(run.id);
+        EXPECT_TRUE(make_private_dir(folder / "artifacts"));
+        std::ofstream(folder / "artifacts" / "a") << std::string(bytes, 'x');
+        insert(run);
+        return run;
+    }
+    bool has_folder(const store::RunRecord& run) const {
+        return std::filesystem::exists(home_.layout().run_dir(run.id));
+    }
+};
+
+TEST_F(HistoryVerbsTest, StatsOfGroups) {
+    EXPECT_EQ(home_.run({"history", "stats", "--json"}).out, "[]\n");
+    insert(finished("one", 0));
+    insert(finished("one", 3));
+    auto running = finished("two", 0);
+    running.status = store::RunStatus::running;
+    running.finished_at.reset();
+    insert(running);
+    auto groups = parsed({"history", "stats", "--by", "name", "--json"});
+    ASSERT_EQ(groups.size(), 2u);
+    EXPECT_EQ(groups[0]["by"]["name"], "one");
+    EXPECT_EQ(groups[0]["runs"], 2);
+    EXPECT_EQ(groups[0]["failure_rate"], 0.5);
+    EXPECT_EQ(groups[0]["duration_ms"]["p95"], 3000);
+    EXPECT_EQ(groups[0]["boot_ms"]["p50"], nullptr);
+    EXPECT_EQ(groups[1]["failure_rate"], nullptr);
+    EXPECT_EQ(parsed({"history", "stats", "--json", "--where", "exit_code = 3"})[0]["runs"], 1);
+    auto table = home_.run({"history", "stats", "--by", "name,status"}).out;
+    EXPECT_THAT(table, HasSubstr("NAME  STATUS"));
+    EXPECT_THAT(table, HasSubstr("100.0%  3.0s"));
+    auto wrong = home_.run({"history", "stats", "--by", "nmae"});
+    EXPECT_EQ(wrong.code, 2);
+    EXPECT_THAT(wrong.err, HasSubstr("did you mean name?"));
+}
+
+TEST_F(HistoryVerbsTest, DiffShowsWhatIsNotTheSame) {
+    auto a = finished("a", 0);
+    a.manifest = "schema = 1\nname = \"a\"\n\n[env]\nSECRET = \"one\"\nOLD = \"x\"\n\n[limits]\nmemory = \"512M\"\n";
+    a.image_digest = "sha256:aa";
+    a.usage.peak_memory_bytes = 100;
+    auto b = finished("b", 3);
+    b.manifest = "schema = 1\nname = \"b\"\n\n[env]\nSECRET = \"two\"\n\n[limits]\nmemory = \"1G\"\n";
+    b.image_digest = "sha256:aa";
+    b.usage.peak_memory_bytes = 150;
+    insert(a);
+    insert(b);
+    auto diff = parsed({"history", "diff", "a", "b", "--json"});
+    EXPECT_EQ(diff["a"], a.id);
+    std::map<std::string, json> inputs, results;
+    for (const auto& one : diff["inputs"]) inputs[one["key"]] = one;
+    for (const auto& one : diff["results"]) results[one["key"]] = one;
+    EXPECT_EQ(inputs.size(), 4u) << diff;
+    EXPECT_EQ(inputs["limits.memory"]["b"], "\"1G\"");
+    EXPECT_EQ(inputs["env.OLD"]["a"], "(set)");
+    EXPECT_EQ(inputs["env.OLD"]["b"], nullptr);
+    EXPECT_EQ(inputs["env.SECRET"]["b"], "(another value)");
+    EXPECT_EQ(results["status"]["b"], "failed");
+    EXPECT_EQ(results["usage.peak_memory_bytes"]["change"], 0.5);
+    EXPECT_FALSE(results.contains("duration_ms"));
+    auto text = home_.run({"history", "diff", "a", "b"}).out;
+    EXPECT_THAT(text, HasSubstr("limits.memory  \"512M\""));
+    EXPECT_THAT(text, HasSubstr("+50%"));
+    EXPECT_THAT(text, Not(HasSubstr("two")));
+    EXPECT_THAT(home_.run({"history", "diff", "a", "a"}).out,
+                HasSubstr("INPUT: no difference\n\nRESULT: no difference\n"));
+    EXPECT_EQ(home_.run({"history", "diff", "a", "nobody"}).code, 1);
+}
+
+TEST_F(HistoryVerbsTest, PruneRemovesRowsAndFolders) {
+    auto oldest = with_folder("oldest", 3000);
+    auto middle = with_folder("middle", 2000);
+    auto newest = with_folder("newest", 1000);
+    EXPECT_EQ(home_.run({"history", "prune"}).code, 2);
+    EXPECT_EQ(home_.run({"history", "prune", "--keep-last", "-1"}).code, 2);
+    auto dry = parsed({"history", "prune", "--keep-last", "1", "--dry-run", "--json"});
+    EXPECT_EQ(dry["removed"].size(), 2u);
+    EXPECT_EQ(dry["bytes"], 5000);
+    EXPECT_TRUE(has_folder(oldest));
+    EXPECT_EQ(names({}).size(), 3u);
+    // The size is that of what stays: the newest two have 3000 bytes.
+    auto by_size = parsed({"history", "prune", "--max-size", "3K", "--json"});
+    ASSERT_EQ(by_size["removed"].size(), 1u);
+    EXPECT_EQ(by_size["removed"][0]["id"], oldest.id);
+    EXPECT_FALSE(has_folder(oldest));
+    EXPECT_THAT(names({}), ElementsAre("newest", "middle"));
+    EXPECT_THAT(home_.run({"history", "prune", "--older-than", "59m", "--name", "mid*"}).err,
+                HasSubstr("removed 1 run, 2.0 KiB of logs and artifacts"));
+    EXPECT_FALSE(has_folder(middle));
+    EXPECT_TRUE(has_folder(newest));
+    EXPECT_THAT(home_.run({"history", "prune", "--older-than", "30d"}).err, HasSubstr("removed 0 runs"));
+    EXPECT_THAT(home_.run({"history", "prune", "--keep", "0"}).err, HasSubstr("removed 1 run"));
+    EXPECT_THAT(names({}), IsEmpty());
+}
+
+TEST_F(HistoryVerbsTest, PruneLeavesTheLiving) {
+    auto run = finished("alive", 0);
+    run.status = store::RunStatus::running;
+    run.finished_at.reset();
+    run.owner = own_identity();
+    std::filesystem::create_directories(home_.layout().run_dir(run.id));
+    insert(run);
+    EXPECT_THAT(home_.run({"history", "prune", "--keep", "0"}).err, HasSubstr("removed 0 runs"));
+    EXPECT_TRUE(has_folder(run));
+    EXPECT_THAT(names({}), ElementsAre("alive"));
+}
+
+TEST_F(HistoryVerbsTest, PruneTouchesNoFolderThatARowNames) {
+    auto run = finished("hostile", 0);
+    run.id = "../../precious";
+    home_.write("precious", "x");
+    auto kept = std::filesystem::path(home_.path("precious"));
+    insert(run);
+    EXPECT_EQ(home_.run({"history", "prune", "--keep", "0"}).code, 0);
+    EXPECT_TRUE(std::filesystem::exists(kept));
+    EXPECT_THAT(names({}), IsEmpty());
+}
+
+TEST_F(HistoryVerbsTest, SqlInEachFormat) {
+    insert(finished("one", 0));
+    auto two = finished("two, \"quoted\"", 3);
+    two.error = "said \x1b[2J";
+    insert(two);
+    EXPECT_EQ(home_.run({"history", "sql", "SELECT name, exit_code FROM runs ORDER BY exit_code", "--csv"}).out,
+              "name,exit_code\none,0\n\"two, \"\"quoted\"\"\",3\n");
+    EXPECT_EQ(parsed({"history", "sql", "SELECT name, signal, 1.5 AS x FROM runs WHERE exit_code = 0", "--json"}),
+              json::parse(R"([{"name": "one", "signal": null, "x": 1.5}])"));
+    EXPECT_EQ(home_.run({"history", "sql", "SELECT 1 WHERE 0", "--json"}).out, "[]\n");
+    EXPECT_EQ(home_.run({"history", "sql", "SELECT 1 AS a WHERE 0", "--csv"}).out, "a\n");
+    auto table = home_.run({"history", "sql", "SELECT name, error FROM runs ORDER BY exit_code"});
+    EXPECT_THAT(table.out, HasSubstr("one"));
+    EXPECT_THAT(table.out, Not(HasSubstr("\x1b")));
+    auto cut = home_.run({"history", "sql", "SELECT name FROM runs", "--limit", "1"});
+    EXPECT_THAT(cut.err, HasSubstr("there are more rows than 1"));
+    auto wrong = home_.run({"history", "sql", "DELETE FROM main.runs"});
+    EXPECT_EQ(wrong.code, 2);
+    EXPECT_THAT(wrong.err, HasSubstr("may only read the views"));
+    auto slow = home_.run({"history", "sql", "--timeout", "20ms",
+                           "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"});
+    EXPECT_EQ(slow.code, 1);
+    EXPECT_THAT(slow.err, HasSubstr("took longer than"));
+}
+
+TEST_F(HistoryVerbsTest, ExportWritesAllOfThem) {
+    for (int i = 0; i < 60; ++i) insert(finished("n" + std::to_string(i), 0));
+    auto lines = home_.run({"history", "export"}).out;
+    EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 60);
+    EXPECT_EQ(json::parse(lines.substr(0, lines.find('\n')))["name"], "n59");
+    auto csv = home_.run({"history", "export", "--format", "csv", "--name", "n1", "--limit", "5"}).out;
+    EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 2);
+    EXPECT_THAT(csv, HasSubstr("id,name,batch,job,"));
+    EXPECT_THAT(csv, HasSubstr(",n1,,,"));
+    EXPECT_EQ(home_.run({"history", "export", "--format", "xml"}).code, 2);
+    EXPECT_EQ(home_.shell("$V history export | head -n 1 | wc -l").out, "1\n");
+}
+
+TEST_F(HistoryVerbsTest, GrepFindsOutput) {
+    auto one = finished("one", 0);
+    insert(one);
+    insert(finished("two", 0));
+    {
+        auto store = store::Store::open(home_.layout().database(), clock_);
+        ASSERT_TRUE(store);
+        ASSERT_TRUE(store::History(*store).index_output(one.id, "Connection refused"));
+    }
+    EXPECT_THAT(names({"--grep", "connection"}), ElementsAre("one"));
+    EXPECT_THAT(names({"--grep", "refused connection"}), IsEmpty());
+    auto wrong = home_.run({"history", "--grep", "--- !"});
+    EXPECT_EQ(wrong.code, 2);
+    EXPECT_THAT(wrong.err, HasSubstr("there is no word in"));
+}
+
+TEST_F(HistoryVerbsTest, PlotIsDrawn) {
+    EXPECT_EQ(home_.run({"history", "--plot"}).out, "");
+    for (int i = 0; i < 5; ++i) insert(finished("n", i % 2));
+    auto plot = home_.run({"history", "--plot"}).out;
+    EXPECT_EQ(std::count(plot.begin(), plot.end(), '\n'), 18);
+    EXPECT_THAT(plot, HasSubstr("  3.0s │"));
+    EXPECT_EQ(home_.run({"history", "--plot", "--json"}).code, 2);
+}
+
+TEST_F(HistoryVerbsTest, ShellsCompleteIdsAndNames) {
+    auto one = finished("one", 0);
+    insert(one);
+    EXPECT_EQ(home_.run({"history", "--names"}).out, one.id.substr(0, 14) + "\none\n");
+    EXPECT_EQ(home_.run({"batch", "ls", "--names"}).out, "");
+    auto offered = home_.shell(
+        "eval \"$($V completion bash)\"; COMP_WORDS=(\"$V\" history show on); COMP_CWORD=3; _vmette; "
+        "echo \"${COMPREPLY[*]}\"");
+    EXPECT_EQ(offered.out, "one\n");
+}
+
+TEST_F(HistoryVerbsTest, RerunRefusesWhatItCannotRepeat) {
+    EXPECT_EQ(home_.run({"rerun", "nobody"}).code, 125);
+    auto broken = finished("broken", 0);
+    broken.manifest = "schema = 1\nnmae = \"x\"\n";
+    insert(broken);
+    auto result = home_.run({"rerun", "broken"});
+    EXPECT_EQ(result.code, 2);
+    EXPECT_THAT(result.err, HasSubstr("run " + broken.id));
+    auto gone = finished("gone", 0);
+    gone.image_source = "tar+file://" + home_.path("gone.tar");
+    gone.manifest = "schema = 1\nname = \"gone\"\nrootfs = \"" + gone.image_source + "\"\nexec = [\"true\"]\n";
+    gone.image_digest = "sha256:" + std::string(64, 'a');
+    insert(gone);
+    EXPECT_NE(home_.run({"rerun", "gone"}).code, 0);
+}
+
+}  // namespace
+}  // namespace vmette::cli
