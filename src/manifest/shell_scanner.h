@@ -8,7 +8,8 @@
 namespace vmette::manifest {
 
 /// Follows the quotes, substitutions, comments and here-documents of a POSIX shell script that is handed over in
-/// pieces. It need not understand the script: where it is not sure, it says so, and no value may stand there.
+/// pieces. It need not understand the script: where it is not sure, or where shells differ, it says so from there on,
+/// and no value may stand there.
 class ShellScanner {
 public:
     enum class Inside {
@@ -24,26 +25,37 @@ public:
     Inside value();
 
 private:
-    enum class Frame : char { parenthesis, arithmetic, brace, single_quotes, double_quotes, backquotes };
+    enum class Frame : char { parenthesis, brace, single_quotes, double_quotes, backquotes };
 
     std::size_t step(std::string_view piece, std::size_t at);
-    std::size_t unquoted(std::string_view piece, std::size_t at);
+    void in_single_quotes(char c);
+    void in_backquotes(char c);
+    void after_backslash(std::string_view rest);
+    void process_id(std::string_view rest);
     std::size_t dollar(std::string_view piece, std::size_t at);
+    std::size_t unquoted(std::string_view piece, std::size_t at);
+    bool confuses(std::string_view rest) const;
     std::size_t here_document(std::string_view piece, std::size_t at);
     void body_char(char c);
+    void end_of_body_line();
     void end_of_line();
+    void quoted_line_end();
     bool in(Frame frame) const { return !frames_.empty() && frames_.back() == frame; }
     bool below_double_quotes() const;
+    void toggle(Frame frame) { in(frame) ? frames_.pop_back() : frames_.push_back(frame); }
 
     struct HereDocument {
         std::string end;
         bool strips_tabs = false;
+        bool literal = false;  ///< the word was quoted: nothing in the body is expanded
     };
     std::vector<Frame> frames_;
     std::vector<HereDocument> pending_;  ///< announced on this line
     std::string body_line_;              ///< of the here-document that is being read
-    bool in_body_ = false, in_comment_ = false, lost_ = false;
-    bool escaped_ = false, after_dollar_ = false, at_word_start_ = true;
+    bool in_body_ = false, in_comment_ = false;
+    bool lost_ = false;  ///< for the rest of the script
+    bool escaped_ = false, after_dollar_ = false;
+    char previous_ = '\n';  ///< of the code; any character that ends no word where it was quoted or a value
 };
 
 }  // namespace vmette::manifest

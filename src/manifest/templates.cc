@@ -78,7 +78,8 @@ private:
         if (!value.bad && manner == Manner::shell) quote_for_shell(*made, value);
         if (manner == Manner::path && made->parts.size() > 1)
             for (auto& part : made->parts)
-                if (part.variable && !part.raw) part.insert = Insert::path_part;
+                if (part.variable && !part.raw)
+                    part.insert = key.local_source ? Insert::source_part : Insert::path_part;
         if (!value.bad) value.template_id = c_.templates.add(*std::move(made));
     }
 
@@ -174,9 +175,14 @@ void append_escaped(std::string& out, std::string_view value, std::string_view s
     }
 }
 
-/// What is wrong with a value as a part of a path; empty: nothing.
-std::string_view path_problem(std::string_view value) {
+/// What is wrong with a value as the next part of a path or source; empty: nothing.
+std::string_view path_problem(std::string_view before, std::string_view value, Insert insert) {
     if (value.empty()) return "is empty";
+    // "%2e" is a "." once it is decoded; two values, or the path's text and a value, may make it together.
+    bool after_percent =
+        before.substr(before.size() - std::min<std::size_t>(before.size(), 2)).find('%') != before.npos;
+    if (insert == Insert::source_part && (after_percent || value.find('%') != value.npos))
+        return "holds a \"%\" or follows one";
     for (std::size_t start = 0; start <= value.size();) {
         std::size_t end = std::min(value.find('/', start), value.size());
         std::string_view part = value.substr(start, end - start);
@@ -189,7 +195,9 @@ std::string_view path_problem(std::string_view value) {
 void append(std::string& out, const std::string& value, Insert insert) {
     switch (insert) {
         case Insert::shell_word:
-            out += shell_quote(value);
+            out += '\'';
+            append_escaped(out, value, "'", "'\\", "'");
+            out += '\'';
             break;
         case Insert::single_quoted:
             append_escaped(out, value, "'", "'\\", "'");
@@ -199,6 +207,7 @@ void append(std::string& out, const std::string& value, Insert insert) {
             break;
         case Insert::plain:
         case Insert::path_part:
+        case Insert::source_part:
             out += value;
             break;
     }
@@ -247,8 +256,8 @@ std::optional<std::string> Filler::text(const Template& made, std::string& probl
         }
         const std::string* value = bindings_[*part.variable];
         if (value == nullptr) return std::nullopt;
-        if (part.insert == Insert::path_part) {
-            if (auto wrong = path_problem(*value); !wrong.empty()) {
+        if (part.insert == Insert::path_part || part.insert == Insert::source_part) {
+            if (auto wrong = path_problem(out, *value, part.insert); !wrong.empty()) {
                 problem = fmt::format("{{{{{0}}}}} {1}, in a path of the host; {{{{!{0}}}}} allows it",
                                       templates_.name(*part.variable), wrong);
                 return std::nullopt;

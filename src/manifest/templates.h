@@ -22,10 +22,11 @@ using Bindings = std::vector<const std::string*>;
 /// How a value is put into its string.
 enum class Insert : std::uint8_t {
     plain,
-    shell_word,     ///< quoted where it needs it
+    shell_word,     ///< in '…' always: even a plain word can be a keyword, an assignment or a number before ">"
     single_quoted,  ///< inside '…' of a shell script
     double_quoted,  ///< inside "…" of a shell script
     path_part,      ///< of a host path that has other parts: must name something below them
+    source_part,    ///< the same of a root filesystem's source, in which %XX is decoded later
 };
 
 struct Template {

@@ -26,7 +26,7 @@ exclude = [{ issue = 102, model = "large" }]
     ASSERT_EQ(loaded.error, "");
     EXPECT_EQ(loaded.names(),
               (Names{"fix-101-small", "fix-101-large", "fix-102-small", "fix-103-small", "fix-103-large"}));
-    EXPECT_EQ(loaded.shell(1), "agent --model large --issue 101");
+    EXPECT_EQ(loaded.shell(1), "agent --model 'large' --issue '101'");
     EXPECT_EQ(loaded.batch.jobs, 5U);
     EXPECT_EQ(loaded.batch.groups, Names{"fix-{{issue}}-{{model}}"});
 }
@@ -98,7 +98,7 @@ TEST(TemplateTest, FourBracesAreALiteralPair) {
         "[[job]]\nname = \"b{{n}}\"\nexec = \"echo {{{{ {{n}} }}\"\nmatrix.n = [1]\n");
     ASSERT_EQ(loaded.error, "");
     EXPECT_EQ(loaded.shell(0), "docker inspect -f '{{.State}}'");
-    EXPECT_EQ(loaded.shell(1), "echo {{ 1 }}");
+    EXPECT_EQ(loaded.shell(1), "echo {{ '1' }}");
 }
 
 TEST(TemplateTest, TheEnvironmentIsExpandedInWhatIsWrittenNeverInAValue) {
