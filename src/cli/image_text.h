@@ -30,7 +30,8 @@ std::string pinned_source(const store::StoredImage& image);
 /// One of an image's sources, on one line.
 std::string image_source_json(const store::StoredImage& image);
 
-/// The fields that `image ls --json` prints (docs/images.md); `in_use`: a run holds it now; `pretty`: over several lines.
+/// The fields that `image ls --json` prints (docs/images.md); `in_use`: a run holds it now; `pretty`: over several
+/// lines.
 std::string image_json(const ImageSources& image, bool in_use, bool pretty);
 
 /// The image that a person names: a source as they would write it (python:3.12), a digest, or the beginning of one.

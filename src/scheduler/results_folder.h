@@ -15,8 +15,8 @@ namespace vmette::scheduler {
 /// folder, so nothing in it is trusted: no link is followed and nothing existing is opened for writing.
 class ResultsFolder {
 public:
-    /// Makes it when it is missing, and holds it for this batch alone. Errors: io (not a folder, not writable), no_space,
-    /// busy (another batch writes to it now).
+    /// Makes it when it is missing, and holds it for this batch alone. Errors: io (not a folder, not writable),
+    /// no_space, busy (another batch writes to it now).
     static Result<ResultsFolder> open(const std::filesystem::path& path);
 
     /// Copies what a finished run left into the folder of its job. Whoever looks sees a whole attempt or none of it:

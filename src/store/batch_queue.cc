@@ -59,7 +59,8 @@ const std::string kChangeJob =
     "reused = iif(?6 IS NULL, reused, ?12), "
     "run_id = iif(?4 = 0, NULL, coalesce(?9, run_id)), "
     // A job that was settled begins anew; its time does not count what lay between.
-    "started_at = iif(?4 = 0 OR (?3 = 'pending' AND finished_at IS NOT NULL), NULL, iif(?3 = 'running', coalesce(started_at, ?10), started_at)), "
+    "started_at = iif(?4 = 0 OR (?3 = 'pending' AND finished_at IS NOT NULL), NULL, iif(?3 = 'running', "
+    "coalesce(started_at, ?10), started_at)), "
     "finished_at = iif(?11, coalesce(?10, finished_at), NULL) "
     "WHERE batch = ?1 AND position = ?2";
 

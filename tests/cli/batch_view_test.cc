@@ -124,10 +124,10 @@ TEST(BatchBoardTest, CountsPaceAndWhatRunsOldestFirst) {
     auto done = of_job(Kind::job_ended, 9, JobState::succeeded);
     done.counts = {.pending = 5, .running = 2, .succeeded = 3};
     board.hear(done);
-    EXPECT_THAT(
-        board.lines(after(60), 100, 16),
-        ElementsAre("3 of 10 done, 3 ok, 2 running, 5 waiting", "2 of 4 machines, 1m00s, 3.0 jobs a minute, about 2m20s left",
-                    "   50.0s  exec      job-7", "   30.0s  starting  job-2  (attempt 3)"));
+    EXPECT_THAT(board.lines(after(60), 100, 16),
+                ElementsAre("3 of 10 done, 3 ok, 2 running, 5 waiting",
+                            "2 of 4 machines, 1m00s, 3.0 jobs a minute, about 2m20s left", "   50.0s  exec      job-7",
+                            "   30.0s  starting  job-2  (attempt 3)"));
 }
 
 TEST(BatchBoardTest, PaceCountsFromTheResume) {

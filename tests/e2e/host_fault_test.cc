@@ -99,15 +99,16 @@ TEST_F(HostFaultTest, LogsThatFindNoRoomAreSaidAndTheRunGoesOn) {
 }
 
 TEST_F(HostFaultTest, CommandThatTheHistoryCannotRecordIsNotStarted) {
-    // Were it started, its death with the host could not be told from one that never began, and it would be run twice.
+    // A lock is waited for, 30 s. Were it started, its death with the host could not be told from one that never began,
+    // and it would be run twice.
     auto process = home().start(home().up_shell("[snapshot]\nwarm = false\n", "echo ran", {"-v"}));
     ASSERT_TRUE(process.until_err("phase boot")) << process.err();
     process.signal(SIGSTOP);
-    VmetteProcess holder({"sqlite3", home().layout().database(), "BEGIN IMMEDIATE; SELECT 'held';", ".shell sleep 60"},
+    VmetteProcess holder({"sqlite3", home().layout().database(), "BEGIN IMMEDIATE;", ".shell echo held; exec sleep 33"},
                          {});
     ASSERT_TRUE(holder.until_out("held")) << holder.err();
     process.signal(SIGCONT);
-    auto finished = process.finish(std::chrono::seconds(50));
+    auto finished = process.finish(std::chrono::seconds(90));
     EXPECT_EQ(finished.code, 125) << finished;
     EXPECT_EQ(finished.out, "");
     EXPECT_THAT(finished.err, HasSubstr("so the command was not started"));

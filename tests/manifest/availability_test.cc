@@ -10,11 +10,10 @@ TEST(AvailabilityTest, SaysEachThingThatIsNotThereYet) {
     auto loaded = testing::load_request(testing::request_of(std::string(testing::kFullManifest)));
     ASSERT_EQ(loaded.error, "");
     EXPECT_EQ(not_available_yet(loaded.sandbox),
-              (std::vector<std::string>{"net.mode = \"allowlist\" is not available yet", "ports is not available yet",
-                                        "secrets.FILE.file is not available yet",
-                                        "secrets.FILE.expose = \"file\" is not available yet",
-                                        "snapshot.setup is not available yet",
-                                        "vm.vsock = a port is not available yet"}));
+              (std::vector<std::string>{
+                  "net.mode = \"allowlist\" is not available yet", "ports is not available yet",
+                  "secrets.FILE.file is not available yet", "secrets.FILE.expose = \"file\" is not available yet",
+                  "snapshot.setup is not available yet", "vm.vsock = a port is not available yet"}));
 }
 
 TEST(AvailabilityTest, WhatIsThereIsNotRefused) {

@@ -93,8 +93,8 @@ protected:
 };
 
 TEST_F(ArtifactReaderTest, FilesComeHoweverTheStreamIsCut) {
-    auto stream = file("out/a", 5) + chunk("he") + chunk("llo") + end() + file("out/b/c", 0) + end() + file("out/d", 9) +
-                  chunk("x") + end("Input/output error\x1b[2J") + report();
+    auto stream = file("out/a", 5) + chunk("he") + chunk("llo") + end() + file("out/b/c", 0) + end() +
+                  file("out/d", 9) + chunk("x") + end("Input/output error\x1b[2J") + report();
     for (std::size_t step : {std::size_t{1}, std::size_t{3}, std::size_t{7}, stream.size()}) {
         sink_ = {};
         reader_.emplace(request_);

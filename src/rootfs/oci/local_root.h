@@ -8,8 +8,8 @@
 
 namespace vmette::rootfs::oci {
 
-/// What resolve_local() would refuse at once: a wrong spelling, a file or folder that is not there. Errors: `bad_input`,
-/// `not_found`.
+/// What resolve_local() would refuse at once: a wrong spelling, a file or folder that is not there. Errors:
+/// `bad_input`, `not_found`.
 Result<> check_local(const std::string& source);
 
 /// Resolves a source that is_local_source(). A layout's documents are small and are read each time, an archive is read
