@@ -1,6 +1,7 @@
 #include "cli/plot.h"
 
 #include <algorithm>
+#include <limits>
 
 #include <gmock/gmock.h>
 
@@ -49,7 +50,7 @@ TEST(CsvTest, WhatHasAMeaningIsQuoted) {
         {}, std::int64_t{-5}, 0.1, std::string(), std::string("a,b"), std::string("\"\n")};
     EXPECT_EQ(csv_line(values), ",-5,0.1,\"\",\"a,b\",\"\"\"\n\"\n");
     EXPECT_EQ(csv_line(std::vector<std::string>{"a", "b c", "d,e"}), "a,b c,\"d,e\"\n");
-    EXPECT_EQ(value_json(store::SqlValue(1e999)), "null");
+    EXPECT_EQ(value_json(store::SqlValue(std::numeric_limits<double>::infinity())), "null");
     EXPECT_EQ(value_json(store::SqlValue("\xff\"")), "\"\xEF\xBF\xBD\\\"\"");
     EXPECT_EQ(value_text(store::SqlValue("\x1b")), "\\x1b");
 }

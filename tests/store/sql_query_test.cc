@@ -34,8 +34,9 @@ protected:
         auto result = ask(sql);
         EXPECT_FALSE(result) << sql;
         EXPECT_THAT(rows_, ::testing::IsEmpty()) << sql;
-        if (!result) EXPECT_EQ(result.error().code, ErrorCode::bad_input) << sql;
-        return result ? "" : result.error().message;
+        if (result) return {};
+        EXPECT_EQ(result.error().code, ErrorCode::bad_input) << sql;
+        return result.error().message;
     }
 
     std::vector<std::vector<SqlValue>> rows_;
