@@ -57,6 +57,7 @@ struct JobTable {
     Matrix matrix;
     std::unique_ptr<JobFile> file;
     bool broken = false;          ///< its matrix or file is: which jobs it makes is not known
+    bool partial = false;         ///< some of its rows or names were refused
     std::uint32_t first_job = 0;  ///< with `jobs` known when the names are
     std::uint32_t jobs = 0;
     std::vector<Need> common_needs{};  ///< of each of its jobs
@@ -66,12 +67,14 @@ struct JobTable {
 
 /// A batch manifest, taken apart.
 struct BatchParts {
-    Value root;  ///< without `job` and `sandbox`
-    Value base;  ///< what every job starts from: defaults, the sandbox's file, its table, and [retry]
+    Value root;              ///< without `job` and `sandbox`
+    Value base;              ///< what every job starts from: defaults, the sandbox's file, its table, and [retry]
+    bool base_known = true;  ///< false: the sandbox could not be read, so what is missing from a job is not known
     std::vector<JobTable> jobs;
 };
 
-/// Parses the sources and the sandbox's file, expands the environment, compiles the templates; opens no file of jobs.
+/// Parses the sources and the sandbox's file, expands the environment, compiles the templates, opens the files of jobs.
+/// Without a job when a source is no TOML.
 BatchParts take_apart(BatchLoading& loading);
 
 /// Reads a [[job]] table and opens its file.

@@ -52,11 +52,13 @@ public:
         base_ = defaults;
         Value path = std::move(value);
         expand_strings(path, Key{}, l_.request.environment, l_.report);
-        if (path.bad) return;
         Loading loading = l_.loading(l_.report);
-        auto resolved = host_path(path.text, path.place, loading);
-        if (resolved) read_file_of(path, resolved->full);
+        auto resolved = path.bad ? std::nullopt : host_path(path.text, path.place, loading);
+        known_ = resolved && read_file_of(path, resolved->full);
     }
+
+    /// False: the manifest that `sandbox` names could not be read, which was reported.
+    bool known() const { return known_; }
 
     Value take() {
         // Its name is that of no job, and its version was for itself.
@@ -71,27 +73,31 @@ public:
     }
 
 private:
-    void read_file_of(const Value& path, const fs::path& file) {
+    bool read_file_of(const Value& path, const fs::path& file) {
         auto opened = open_named_file(l_.request, file);
         auto text = opened ? read_all(opened->get(), kMaxManifestBytes, file.native()) : Failure(opened.error());
-        if (!text) return l_.report.add(path.place, "sandbox: {}", text.error().text());
+        if (!text) return l_.report.add(path.place, "sandbox: {}", text.error().text()), false;
         l_.texts.push_back(*std::move(text));
         auto origin = static_cast<std::uint32_t>(l_.origins.size());
         l_.origins.push_back({.name = shown_name(l_.origins[path.place.origin], path.text, file),
                               .folder = file.parent_path(),
                               .text = l_.texts.back()});
         auto tree = parse_toml(l_.texts.back(), origin, l_.report);
-        if (!tree) return;
+        if (!tree) return false;
         auto batch_key =
             std::ranges::find_if(tree->entries, [](const Entry& entry) { return is_batch_key(entry.key); });
-        if (batch_key != tree->entries.end())
-            return l_.report.add(batch_key->key_place,
-                                 "\"{}\" belongs to a batch manifest; `sandbox` names a sandbox's", batch_key->key);
+        if (batch_key != tree->entries.end()) {
+            l_.report.add(batch_key->key_place, "\"{}\" belongs to a batch manifest; `sandbox` names a sandbox's",
+                          batch_key->key);
+            return false;
+        }
         lay(*std::move(tree));
+        return true;
     }
 
     BatchLoading& l_;
     Value base_;
+    bool known_ = true;
 };
 
 /// Says what the root has and must not; what is left of it is checked.
@@ -158,9 +164,11 @@ BatchParts take_apart(BatchLoading& loading) {
     Base base(loading);
     Value defaults;
     std::optional<Entry> job;
+    bool all_parsed = true;
     auto given = static_cast<std::uint32_t>(loading.origins.size());  // the sandbox's file becomes one more
     for (std::uint32_t i = 0; i < given; ++i) {
         auto tree = parse_origin(loading.request, loading.origins, i, loading.report);
+        all_parsed = all_parsed && tree;
         if (!tree) continue;
         if (loading.origins[i].defaults) {
             widen_short_forms(*tree, sandbox_root());
@@ -173,9 +181,10 @@ BatchParts take_apart(BatchLoading& loading) {
         merge(parts.root, *std::move(tree));
     }
     // A part that did not parse would make keys look missing that are not.
-    if (!loading.report.empty()) return parts;
+    if (!all_parsed) return parts;
     check_root(parts.root, loading);
     parts.base = base.take();
+    parts.base_known = base.known();
     if (Value* shares = parts.base.find("shares")) widen_template_shares(*shares);
     compile_templates(parts.base, sandbox_root(), loading.template_context());
     expand_strings(parts.base, sandbox_root(), loading.request.environment, loading.report);

@@ -126,6 +126,10 @@ std::string cycle_text(const std::vector<std::string>& names) {
 void report_cycles(const std::vector<JobTable>& tables, const JobNames& names,
                    const std::vector<std::pair<std::uint32_t, Need>>& own_needs, BatchLoading& loading) {
     Graph graph(tables, names.size(), own_needs);
+    // A name that was refused is shown as it is written.
+    auto name_of = [&](Graph::Node job) {
+        return names.name(job).empty() ? graph.table(job).spelling : std::string(names.name(job));
+    };
     Search(graph).run([&](const std::vector<Graph::Node>& cycle) {
         // It begins with a job: a group alone needs nothing.
         std::size_t first = 0;
@@ -133,7 +137,7 @@ void report_cycles(const std::vector<JobTable>& tables, const JobNames& names,
         std::vector<std::string> shown;
         for (std::size_t i = 0; i < cycle.size(); ++i) {
             Graph::Node node = cycle[(first + i) % cycle.size()];
-            if (graph.is_job(node)) shown.emplace_back(names.name(node));
+            if (graph.is_job(node)) shown.push_back(name_of(node));
             if (graph.is_group(node)) shown.push_back(graph.table(node).spelling);
         }
         const JobTable& table = graph.table(cycle[first]);

@@ -11,13 +11,9 @@ namespace vmette::manifest {
 void JobNames::read(std::uint32_t max_jobs) {
     for (std::uint32_t i = 0; i < tables_.size(); ++i)
         if (tables_[i].expands() || tables_[i].broken) groups_.emplace(tables_[i].spelling, i);
-    bool broken = false;
-    for (JobTable& table : tables_) {
-        broken = broken || table.broken || table.name.bad;
+    for (JobTable& table : tables_)
         if (!table.broken) read_table(table, max_jobs);
-    }
-    // Names that are missing because something else is wrong are no error of who needs them.
-    if (!broken) resolve();
+    resolve();
 }
 
 void JobNames::read_table(JobTable& table, std::uint32_t max_jobs) {
@@ -40,6 +36,7 @@ void JobNames::read_table(JobTable& table, std::uint32_t max_jobs) {
         if (row != nullptr && row->record.line != last_line) ++rows, last_line = row->record.line;
         Filler filler(l_.templates, bindings);
         name_job({table, row, {}}, filler, bindings);
+        table.partial = table.partial || names_.back() == nullptr;
         for (const Value* need : own) {
             const Template& made = l_.templates[need->template_id];
             report_.check_bound({table, row, {}}, made, bindings);
@@ -96,6 +93,18 @@ std::optional<Need> JobNames::find(const Value& need, const std::string& name) c
     return std::nullopt;
 }
 
+/// Whether a job of that name may be missing only because something else is wrong: that is no error of who needs it.
+bool JobNames::may_be_hidden(std::string_view name) const {
+    return std::ranges::any_of(tables_, [&](const JobTable& table) {
+        if (table.name.bad) return table.name.text.empty() || table.name.text == name;
+        if (!(table.broken || table.partial) || table.name.template_id == 0) return false;
+        const auto& parts = l_.templates[table.name.template_id].parts;
+        auto literal = [](const Template::Part& part) { return part.variable ? std::string_view() : part.text; };
+        std::string_view start = literal(parts.front()), end = literal(parts.back());
+        return name.size() >= start.size() + end.size() && name.starts_with(start) && name.ends_with(end);
+    });
+}
+
 std::string JobNames::hint(std::string_view name) {
     constexpr int kMostHints = 20;  // who has mistaken more names has another trouble
     if (hints_++ >= kMostHints) return {};
@@ -115,7 +124,7 @@ void JobNames::resolve() {
             if (need.template_id != 0 && !means_group(table, l_.templates[need.template_id])) continue;
             if (auto found = find(need, need.text))
                 add_once(table.common_needs, *found);
-            else
+            else if (!may_be_hidden(need.text))
                 l_.report.add(need.place, "needs: there is no job \"{}\"{}", need.text, hint(need.text));
         }
     }
@@ -126,13 +135,13 @@ void JobNames::resolve() {
         auto job = indices_.find(wanted.name);
         if (job != indices_.end())
             own_needs_.emplace_back(wanted.job, Need{.group = false, .index = job->second});
-        else
+        else if (!may_be_hidden(wanted.name))
             report_.add({*table, nullptr, name(wanted.job)}, wanted.need->place, nullptr,
                         fmt::format("needs: there is no job \"{}\"{}", wanted.name, hint(wanted.name)));
     }
     if (table != nullptr) report_.finish(*table, 0);
     wanted_.clear();
-    if (l_.report.empty()) report_cycles(tables_, *this, own_needs_, l_);
+    report_cycles(tables_, *this, own_needs_, l_);
 }
 
 std::vector<Need> JobNames::needs(const JobTable& table, std::uint32_t job) const {

@@ -39,6 +39,7 @@ private:
     bool means_group(const JobTable& table, const Template& made) const;
     void resolve();
     std::optional<Need> find(const Value& need, const std::string& name) const;
+    bool may_be_hidden(std::string_view name) const;
     std::string hint(std::string_view name);
 
     std::vector<JobTable>& tables_;

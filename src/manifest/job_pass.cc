@@ -71,8 +71,10 @@ void for_each_job(JobTable& table, BatchLoading& l, bool before, Bindings& bindi
             std::uint32_t line = file.rows.line();
             auto row = file.rows.next();
             if (!row && !before) l.report.add({file.origin, line, 1}, "{}", row.error().text());
+            if (!row) table.partial = true;
             if (!row || !*row) break;
             if ((*row)->problem) {
+                table.partial = true;
                 auto place = place_in((*row)->record, (*row)->problem->offset);
                 if (!before)
                     l.report.add_shown({file.origin, place.line, place.column}, (*row)->problem->message, place.shown);

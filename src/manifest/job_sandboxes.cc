@@ -21,6 +21,13 @@ public:
             if (has_template(tree_.entries[i].value)) varying_.push_back({i, tree_.entries[i].value});
     }
 
+    /// Says what is wrong with the table by itself, whatever it is laid upon.
+    void check_alone() {
+        for (Entry& entry : tree_.entries)
+            if (!varies(entry.key)) check_entry(entry, l_.job_key, l_.report);
+        if (!table_.broken) check_variables();
+    }
+
     Result<> make(const JobNames& names, const Sink& sink) {
         read_common();
         if (table_.broken) return {};
@@ -172,8 +179,13 @@ private:
 }  // namespace
 
 Result<> make_jobs(BatchParts& parts, const JobNames& names, BatchLoading& loading, const Sink& sink) {
-    for (std::uint32_t group = 0; group < parts.jobs.size(); ++group)
-        VMETTE_CHECK_OK(TableJobs(parts.jobs[group], group, parts.base, loading).make(names, sink));
+    for (std::uint32_t group = 0; group < parts.jobs.size(); ++group) {
+        TableJobs jobs(parts.jobs[group], group, parts.base, loading);
+        if (parts.base_known)
+            VMETTE_CHECK_OK(jobs.make(names, sink));
+        else
+            jobs.check_alone();
+    }
     return {};
 }
 

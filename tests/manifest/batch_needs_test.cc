@@ -1,3 +1,5 @@
+#include <sstream>
+
 #include <gtest/gtest.h>
 
 #include "manifest/batch_helpers.h"
@@ -6,7 +8,9 @@ namespace vmette::manifest {
 namespace {
 
 using testing::Files;
+using testing::load_batch_text;
 using testing::load_jobs;
+using testing::LoadedBatch;
 using Needs = std::vector<Need>;
 
 TEST(NeedsTest, AreJobsBeforeAndAfterAndWholeTables) {
@@ -116,6 +120,46 @@ TEST(NeedsTest, CyclesAreNamed) {
                         "[[job]]\nname = \"one\"\nneeds = [\"g-{{n}}\"]\n")
                   .error.find("a cycle in needs: g-1 → one → g-{{n}} → g-1"),
               std::string::npos);
+}
+
+/// The messages alone, a line each.
+std::string messages_of(const LoadedBatch& loaded) {
+    std::string out;
+    std::istringstream lines(loaded.error);
+    for (std::string line; std::getline(lines, line);)
+        if (auto at = line.find(": error: "); at != std::string::npos) out += line.substr(at + 9) + "\n";
+    return out;
+}
+std::string messages(const std::string& text, const Files& files = {}) { return messages_of(load_jobs(text, files)); }
+
+TEST(NeedsTest, AreCheckedWhateverElseIsWrong) {
+    std::string cycle_and_typo =
+        "[[job]]\nname = \"a\"\nneeds = [\"b\", \"biuld\"]\n[[job]]\nname = \"b\"\nneeds = [\"a\"]\n"
+        "[[job]]\nname = \"build\"\n";
+    EXPECT_EQ(messages(cycle_and_typo + "limits.memory = -1\n"),
+              "a cycle in needs: a → b → a\n"
+              "needs: there is no job \"biuld\"; did you mean \"build\"?\n"
+              "limits.memory: a size cannot be negative\n");
+    EXPECT_EQ(messages_of(load_batch_text("sandbox = \"none.toml\"\n[pool]\nslots = 1\n" + cycle_and_typo +
+                                          "limit.memory = 1\n")),
+              "sandbox: /proj/none.toml does not exist\n"
+              "unknown key \"slots\" in [pool]\n"
+              "a cycle in needs: a → b → a\n"
+              "needs: there is no job \"biuld\"; did you mean \"build\"?\n"
+              "unknown key \"limit\" in [[job]]; did you mean \"limits\"?\n");
+}
+
+TEST(NeedsTest, OfJobsThatSomethingElseHidesAreNotReported) {
+    Files files{{"/proj/bad.csv", "id\n1,2\n"}};
+    EXPECT_EQ(messages("[[job]]\nname = \"unit-{{id}}-x\"\nfrom = \"bad.csv\"\n"
+                       "[[job]]\nname = \"all\"\nneeds = [\"unit-7-x\", \"unit-7-y\"]\n",
+                       files),
+              "needs: there is no job \"unit-7-y\"\n"
+              "2 fields where the first line names 1\n");
+    EXPECT_EQ(messages("[[job]]\nname = \"no name\"\n[[job]]\nname = \"all\"\nneeds = [\"no name\", \"no-name\"]\n"),
+              "name must be a name: lower-case letters, digits, '.', '_' and '-', at most 63, the first a letter or "
+              "digit, not \"no name\"\n"
+              "needs: there is no job \"no-name\"\n");
 }
 
 TEST(NeedsTest, LongChainsAndWideFansCostLittle) {
