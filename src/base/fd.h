@@ -43,6 +43,10 @@ Result<Fd> open_beneath(const Fd& folder, const std::string& name, int flags, mo
 /// A second descriptor of the same open file.
 Result<Fd> duplicate(int fd);
 
+/// Lets this process, and what it starts, have as many descriptors open as its hard limit allows, 65,536 at most, and
+/// returns how many that is.
+std::uint64_t raise_descriptor_limit();
+
 /// Both ends of a stream socket pair (non-blocking when asked).
 Result<std::array<Fd, 2>> make_socketpair(bool non_blocking = false);
 /// A pipe: [0] reads, [1] writes.

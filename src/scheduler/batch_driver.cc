@@ -49,14 +49,14 @@ BatchDriver::BatchDriver(const BatchHost& host, const store::BatchRecord& batch,
       rules_(std::move(rules)),
       queue_(host.store),
       self_(own_identity()),
-      throttle_(rules_.pool.vms, host.size.processors),
-      bound_(pool_room(rules_.pool, host.size)) {}
+      bound_(pool_room(rules_.pool, host.size)),
+      throttle_(bound_.vms, host.size.processors) {}
 
 Result<BatchOutcome> BatchDriver::drive() {
     VMETTE_CHECK_OK(load());
     began_ = host_.clock.monotonic();
     tell(event(BatchEvent::Kind::batch_started));
-    warn_of_disk();
+    warn_of_small_room();
     note_settled();
     loop();
     bool resumable = ending_ == Ending::interrupted || ending_ == Ending::broken;
@@ -102,8 +102,7 @@ void BatchDriver::build_plan() {
 }
 
 /// A pool that stays half empty without a word is a riddle.
-void BatchDriver::warn_of_disk() {
-    auto disk = host_.free_disk_mib ? host_.free_disk_mib() : std::nullopt;
+void BatchDriver::warn_of_small_room() {
     std::uint64_t largest = 0;
     std::uint32_t open = 0;
     for (const auto& job : jobs_) {
@@ -111,8 +110,12 @@ void BatchDriver::warn_of_disk() {
         ++open;
         largest = std::max<std::uint64_t>(largest, job.scratch_mib);
     }
-    if (!disk || largest == 0) return;
     auto wanted = std::min(rules_.pool.vms, open);
+    if (bound_.vms < wanted)
+        warn(fmt::format("the limit of open files, {}, lets {} of {} machines run at once (`ulimit -n`)",
+                         host_.size.descriptors, bound_.vms, wanted));
+    auto disk = host_.free_disk_mib ? host_.free_disk_mib() : std::nullopt;
+    if (!disk || largest == 0) return;
     auto fitting = std::max<std::uint64_t>(*disk / largest, 1);
     if (fitting < wanted)
         warn(fmt::format(

@@ -31,7 +31,7 @@ private:
 
     Result<> load();
     void build_plan();
-    void warn_of_disk();
+    void warn_of_small_room();
     void loop();
     void wait();
     void hear_stop();
@@ -63,8 +63,8 @@ private:
     ProcessIdentity self_;
     std::vector<store::JobRecord> jobs_;
     std::optional<BatchPlan> plan_;
-    Throttle throttle_;
     Room bound_, used_;
+    Throttle throttle_;
     std::map<std::uint32_t, Running> running_;
     std::vector<store::JobChange> changes_;  ///< not yet written
     std::vector<AttemptOrder> orders_;       ///< to be started once their jobs' states are written

@@ -19,11 +19,16 @@ Result<manifest::BatchRules> rules_from_json(std::string_view text);
 struct HostSize {
     std::uint64_t memory_mib = 0;
     std::uint32_t processors = 1;
+    std::uint64_t descriptors = UINT64_MAX;  ///< that this process may have open
 };
+/// Raises this process' limit of descriptors as far as it may.
 HostSize host_size();
 
 /// The pool as room: what is not bound is kUnbounded's. Scratch is bound by the free disk, not by the pool.
 Room pool_room(const manifest::Pool& pool, const HostSize& host);
+
+/// How many machines a process with so many descriptors can drive, at least 1.
+std::uint32_t machines_with(std::uint64_t descriptors);
 
 /// What one machine takes: its memory and what QEMU needs beside it.
 Room job_room(const manifest::Sandbox& sandbox);

@@ -54,7 +54,7 @@ TEST_F(HistoryVerbsTest, StatsOfGroups) {
     EXPECT_EQ(parsed({"history", "stats", "--json", "--where", "exit_code = 3"})[0]["runs"], 1);
     auto table = home_.run({"history", "stats", "--by", "name,status"}).out;
     EXPECT_THAT(table, HasSubstr("NAME  STATUS"));
-    EXPECT_THAT(table, HasSubstr("100.0%  3.0s"));
+    EXPECT_THAT(table, HasSubstr("100.0%      3.0s  3.0s  3.0s"));
     auto wrong = home_.run({"history", "stats", "--by", "nmae"});
     EXPECT_EQ(wrong.code, 2);
     EXPECT_THAT(wrong.err, HasSubstr("did you mean name?"));

@@ -22,8 +22,8 @@ TEST(PlotTest, PointsAreWhereTheirTimeAndDurationPutThem) {
     EXPECT_EQ(plot_durations(points, {.columns = 48, .rows = 4}, marked),
               "  1.0s │" + std::string(39, ' ') +
                   "⠈\n"
+                  "       │⡀\n"
                   "       │\n"
-                  "       │⠁\n"
                   "   0ms │\n"
                   "       └────────────────────────────────────────\n"
                   "        1970-01-01T00:00Z      1970-01-01T00:10Z\n");

@@ -21,6 +21,14 @@ std::size_t machines_of(pid_t vmette) {
     return count;
 }
 
+TEST_F(BatchTest, FewDescriptorsMakeASmallPoolNotFailures) {
+    auto file = batch("few", "[[job]]\nname = \"job-{{n}}\"\nexec = \"true\"\nmatrix.n = [1, 2, 3, 4]\n", 4);
+    auto finished = home().vmette({"batch", "run", file.string()}, seconds(120), {.wrapper = {"prlimit", "--nofile=64"}});
+    EXPECT_EQ(finished.code, 0) << finished;
+    EXPECT_THAT(finished.err,
+                HasSubstr("the limit of open files, 64, lets 1 of 4 machines run at once (`ulimit -n`)"));
+}
+
 TEST_F(BatchTest, MatrixAndNeedsRunInTheirOrderAndLeaveTheirResults) {
     auto file = batch("grid", R"(
 [[job]]

@@ -101,14 +101,14 @@ TEST_F(HostFaultTest, LogsThatFindNoRoomAreSaidAndTheRunGoesOn) {
 TEST_F(HostFaultTest, CommandThatTheHistoryCannotRecordIsNotStarted) {
     // A lock is waited for, 30 s. Were it started, its death with the host could not be told from one that never began,
     // and it would be run twice.
-    auto process = home().start(home().up_shell("[snapshot]\nwarm = false\n", "echo ran", {"-v"}));
+    auto process = home().start(home().up_shell("[limits]\nboot_timeout = \"90s\"\n[snapshot]\nwarm = false\n", "echo ran", {"-v"}));
     ASSERT_TRUE(process.until_err("phase boot")) << process.err();
     process.signal(SIGSTOP);
     VmetteProcess holder({"sqlite3", home().layout().database(), "BEGIN IMMEDIATE;", ".shell echo held; exec sleep 33"},
                          {});
     ASSERT_TRUE(holder.until_out("held")) << holder.err();
     process.signal(SIGCONT);
-    auto finished = process.finish(std::chrono::seconds(90));
+    auto finished = process.finish(std::chrono::seconds(120));
     EXPECT_EQ(finished.code, 125) << finished;
     EXPECT_EQ(finished.out, "");
     EXPECT_THAT(finished.err, HasSubstr("so the command was not started"));

@@ -30,7 +30,7 @@ protected:
     void expect_refused(const std::string& deed, const std::string& message, bool began) {
         auto finished = meet(deed);
         EXPECT_EQ(finished.code, 125) << finished;
-        EXPECT_LT(finished.took, seconds(8)) << finished;
+        EXPECT_LT(finished.took, seconds(20)) << finished;
         EXPECT_THAT(finished.err, HasSubstr(message)) << finished;
         Json run = home().last_run();
         EXPECT_EQ(run["reason"], "vm-error");

@@ -63,13 +63,17 @@ TEST(BatchRulesTest, NumbersThatMakeNoSenseAreErrors) {
 }
 
 TEST(BatchRulesTest, PoolIsAShareOfTheHostOrASize) {
-    const HostSize host{10'000, 4};
+    HostSize host{10'000, 4};
     manifest::Pool pool;
     pool.vms = 3;
     EXPECT_EQ(pool_room(pool, host), (Room{3, UINT32_MAX, 7500, UINT64_MAX}));
     pool.memory_bytes = 2 * kGiB;
     pool.vcpus = 5;
     EXPECT_EQ(pool_room(pool, host), (Room{3, 5, 2048, UINT64_MAX}));
+    host.descriptors = 24 + 2 * 48;
+    EXPECT_EQ(pool_room(pool, host), (Room{2, 5, 2048, UINT64_MAX}));
+    host.descriptors = 0;
+    EXPECT_EQ(pool_room(pool, host).vms, 1U);
 }
 
 TEST(BatchRulesTest, MachineTakesItsMemoryAndWhatQemuNeedsAndAScratchDiskItWrites) {
@@ -86,6 +90,7 @@ TEST(BatchRulesTest, ThisHostHasMemoryAndProcessors) {
     auto host = host_size();
     EXPECT_GT(host.memory_mib, 0U);
     EXPECT_GE(host.processors, 1U);
+    EXPECT_GE(host.descriptors, 64U);
 }
 
 }  // namespace

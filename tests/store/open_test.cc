@@ -98,7 +98,7 @@ TEST_F(OpenTest, RunsSurviveClosingWithoutACheckpoint) {
 
 TEST_F(OpenTest, TablesAreStrict) {
     ASSERT_OK(open());
-    EXPECT_EQ(query("SELECT count(*) FROM pragma_table_list WHERE strict = 0 AND name NOT LIKE 'sqlite_%'"), "0");
+    EXPECT_EQ(query("SELECT count(*) FROM pragma_table_list WHERE type = 'table' AND strict = 0 AND name NOT LIKE 'sqlite_%'"), "0");
 }
 
 TEST_F(OpenTest, MigrationsAreNumberedFromOneWithoutGaps) {

@@ -56,7 +56,7 @@ TEST_F(SqlQueryTest, ViewsAreThere) {
         EXPECT_TRUE(ask(fmt::format("SELECT count(*) FROM {}", view.name))) << view.name;
         EXPECT_TRUE(ask(fmt::format("SELECT count(*) FROM (SELECT DISTINCT * FROM {}) AS x", view.name))) << view.name;
     }
-    ASSERT_OK(ask("SELECT name FROM runs JOIN labels AS l ON l.run_id = id WHERE l.value = 'search'"));
+    ASSERT_OK(ask("SELECT runs.name FROM runs JOIN labels AS l ON l.run_id = id WHERE l.value = 'search'"));
     EXPECT_THAT(rows_, ElementsAre(ElementsAre(SqlValue("build"))));
     ASSERT_OK(ask("WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3) SELECT sum(i) FROM n;  "));
     EXPECT_THAT(rows_, ElementsAre(ElementsAre(SqlValue(std::int64_t{6}))));
