@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "store/database.h"
 #include "store/migrate.h"
+#include "store/raw_statement.h"
 #include "store/store.h"
 
 namespace vmette::store {
@@ -87,24 +88,6 @@ private:
     std::string refused_;
 };
 
-class Statement {
-public:
-    Statement(sqlite3* db, std::string_view sql) {
-        result_ = ::sqlite3_prepare_v2(db, sql.data(), static_cast<int>(sql.size()), &statement_, &tail_);
-    }
-    Statement(const Statement&) = delete;
-    Statement& operator=(const Statement&) = delete;
-    ~Statement() { ::sqlite3_finalize(statement_); }
-    sqlite3_stmt* get() const { return statement_; }
-    int result() const { return result_; }
-    const char* tail() const { return tail_; }
-
-private:
-    sqlite3_stmt* statement_ = nullptr;
-    const char* tail_ = nullptr;
-    int result_ = SQLITE_OK;
-};
-
 SqlValue value_at(sqlite3_stmt* statement, int column) {
     switch (::sqlite3_column_type(statement, column)) {
         case SQLITE_NULL:
@@ -138,7 +121,7 @@ public:
 
     Result<SqlResult> run(std::string_view sql,
                           const std::function<bool(const SqlResult&, std::span<const SqlValue>)>& row) {
-        Statement statement(db_, sql);
+        RawStatement statement(db_, sql);
         if (statement.result() != SQLITE_OK) return failed(statement.result());
         std::string_view tail(statement.tail(), static_cast<std::size_t>(sql.data() + sql.size() - statement.tail()));
         if (statement.get() == nullptr) return fail(ErrorCode::bad_input, "a SELECT is expected");
