@@ -1,6 +1,7 @@
 /// vmette history show: one run in full.
 
 #include "base/text.h"
+#include "cli/harmless_stream.h"
 #include "cli/times.h"
 #include "cli/verbs.h"
 
@@ -115,7 +116,7 @@ public:
         std::string text = json_       ? store::to_json(run) + "\n"
                            : manifest_ ? run.manifest
                                        : render(run, context.clock().now());
-        VMETTE_CHECK_OK(context.console().write(text));
+        VMETTE_CHECK_OK(write_foreign(context.console(), text));
         return 0;
     }
 

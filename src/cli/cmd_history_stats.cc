@@ -82,7 +82,10 @@ private:
     }
 
     static std::string heading(const std::string& key) {
-        std::string text = harmless_line(key, 60);
+        // A label's name is its own.
+        std::size_t colon = key.find(':');
+        if (colon != key.npos) return harmless_line(key.substr(colon + 1), 60);
+        std::string text = key;
         for (char& c : text)
             if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
         return text;
