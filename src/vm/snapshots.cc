@@ -61,7 +61,7 @@ std::optional<std::filesystem::path> Snapshots::place(const VmSpec& spec) const 
     struct stat root{};
     if (::stat(spec.root.path.c_str(), &root) != 0) return std::nullopt;
     std::string made_of =
-        fmt::format("1\n{}\n{}\n{}\nroot {} scratch {}\n{}", identity(*program), identity(spec.kernel),
+        fmt::format("2\n{}\n{}\n{}\nroot {} scratch {}\n{}", identity(*program), identity(spec.kernel),
                     identity(spec.initramfs), root.st_size, spec.scratch_bytes, fmt::join(qemu_arguments(plan), "\n"));
     return folder_ / (this_boot() + sha256_hex(made_of) + ".vm");
 }
