@@ -37,9 +37,9 @@ Error about(const UrlSource& source, Error error) {
 
 Result<std::optional<Downloaded>> download(const UrlSource& source, const std::string& validator,
                                            const Context& context) {
-    VMETTE_CHECK_OK(make_private_dir(context.layout.downloads_dir()));
-    VMETTE_TRY(Fd part, open_file(part_path(source, context.layout), O_RDWR | O_CREAT, 0600));
-    VMETTE_TRY(Fd state, open_file(state_path(source, context.layout), O_RDWR | O_CREAT, 0600));
+    VMETTE_CHECK_OK(make_cache_dir(context.layout.downloads_dir()));
+    VMETTE_TRY(Fd part, open_file(part_path(source, context.layout), O_RDWR | O_CREAT | O_NOFOLLOW, 0600));
+    VMETTE_TRY(Fd state, open_file(state_path(source, context.layout), O_RDWR | O_CREAT | O_NOFOLLOW, 0600));
     VMETTE_TRY(auto request, make_pipe());
     std::string text = encode_fields(request_fields(source, validator, context));
     // Not as an argument: a URL may hold a token, and arguments are there for all to see.

@@ -36,7 +36,8 @@ public:
     /// Opens disks and image, makes scratch, shares and network, and starts QEMU; from a snapshot when the spec allows
     /// it and there is one. Errors: as of Session::start.
     static Result<Parts> make(const SessionHost& host, const VmSpec& spec);
-    /// The same, booting and without a link, with the guest's memory in this file: for a snapshot to be.
+    /// The same, booting and without a link, with the guest's memory in this file: for a snapshot to be. In place of
+    /// the root image there is a blank disk of its size, for the snapshot must serve every image.
     static Result<Parts> make(const SessionHost& host, const VmSpec& spec, const Fd& memory);
     Parts(Parts&&) noexcept = default;
     Parts& operator=(Parts&&) noexcept = delete;
@@ -57,7 +58,7 @@ public:
 private:
     Parts() = default;
     static Result<QemuPlan> plan(const VmSpec& spec);
-    Result<> open_disks(const SessionHost& host, const VmSpec& spec, QemuPlan& plan);
+    Result<> open_disks(const SessionHost& host, const VmSpec& spec, Fd root, QemuPlan& plan);
     Result<> serve_shares(const VmSpec& spec, QemuPlan& plan);
     Result<> start_network(const VmSpec& spec, QemuPlan& plan);
     Result<> start_qemu(QemuPlan plan);

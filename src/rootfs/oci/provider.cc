@@ -166,6 +166,7 @@ public:
         return {};
     }
     Result<Resolved> resolve(const std::string& source, const Context& context) const override {
+        VMETTE_CHECK_OK(prepare_images(context.layout));
         if (is_local_source(source)) return resolve_local(source, context);
         VMETTE_TRY(Reference reference, parse_reference(source));
         return RemoteImage(source, reference, context).run();

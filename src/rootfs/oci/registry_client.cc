@@ -44,7 +44,7 @@ Fields opening(const PullRequest& request, const Context& context) {
 }  // namespace
 
 Result<> RegistryClient::start() {
-    auto made = make_private_dir(context_.layout.layers_dir());
+    auto made = make_cache_dir(context_.layout.layers_dir());
     auto folder = made ? open_file(context_.layout.layers_dir(), O_RDONLY | O_DIRECTORY) : Failure(made.error());
     if (!folder) return Failure(folder.error());
     documents_ = Fd(::memfd_create("vmette-documents", MFD_CLOEXEC));

@@ -352,13 +352,21 @@ TEST_F(PullTest, RedirectsStayWithinBounds) {
     EXPECT_EQ(std::count(paths.begin(), paths.end(), "/blobs/" + layer), 11);
 }
 
+TEST_F(PullTest, LayersDoNotComeIntoAFolderThatOthersCanWrite) {
+    FakeRegistry hub(small_image());
+    std::filesystem::create_directories(layout.layers_dir());
+    ASSERT_EQ(::chmod(layout.layers_dir().c_str(), 0777), 0);
+    EXPECT_THAT(error_of_pull(request(hub)), testing::HasSubstr("layers can be written by other users (mode 0777)"));
+    EXPECT_TRUE(hub.paths().empty());
+}
+
 TEST_F(PullTest, UnwritableAndFullCachesAreNamed) {
     FakeRegistry hub(small_image());
     std::filesystem::create_directories(layout.cache);
     write("cache/layers", "a file");
     EXPECT_THAT(error_of_pull(request(hub)), testing::HasSubstr(layout.layers_dir().string()));
     std::filesystem::remove(layout.layers_dir());
-    if (::mount("tmpfs", layout.cache.c_str(), "tmpfs", 0, "size=256k") != 0)
+    if (::mount("tmpfs", layout.cache.c_str(), "tmpfs", 0, "size=256k,mode=0700") != 0)
         GTEST_SKIP() << "a small filesystem can be mounted by root alone: " << ::strerror(errno);
     EXPECT_EQ(error_of_pull(request(hub)), "no-space: no space left on the cache's filesystem while REF was pulled");
     // What came before is kept, and gone on with once there is room.
