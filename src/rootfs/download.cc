@@ -51,6 +51,9 @@ Result<std::optional<Downloaded>> download(const UrlSource& source, const std::s
     auto progress = [&](const ProgressLine& line) {
         if (context.progress) context.progress(Progress{"download", line.done, line.total});
     };
+    worker.on_notice([&](const std::string& notice) {
+        if (context.notice) context.notice(source.url + " " + notice);
+    });
     auto done = worker.run([]() -> Result<int> { return -1; }, progress, context.cancelled);
     if (!done) return Failure(about(source, done.error()));
     if ((*done)["unchanged"] == "1") return std::optional<Downloaded>();

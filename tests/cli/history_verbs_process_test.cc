@@ -4,12 +4,14 @@
 #include <gmock/gmock.h>
 
 #include "cli/history_home.h"
+#include "store/batches.h"
 #include "store/history.h"
 
 namespace vmette::cli {
 namespace {
 
 using nlohmann::json;
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -305,6 +307,46 @@ TEST_F(HistoryVerbsTest, RerunRefusesWhatItCannotRepeat) {
     gone.image_digest = "sha256:" + std::string(64, 'a');
     insert(gone);
     EXPECT_NE(home_.run({"rerun", "gone"}).code, 0);
+}
+
+TEST_F(HistoryVerbsTest, ShowTellsTheCommandAndWhatTheRegistryCallsTheImage) {
+    auto run = finished("argv", 0);
+    run.manifest = "schema = 1\nexec = [\"python3\", \"-c\", \"print(1)\"]\n";
+    run.image_source = "registry.example/app:1";
+    run.image_digest = "sha256:" + std::string(64, 'a');
+    insert(run);
+    insert(finished("own", 0));
+    EXPECT_THAT(
+        home_.run({"history", "show", "argv"}).out,
+        AllOf(HasSubstr("\ncommand       [\"python3\", \"-c\", \"print(1)\"]\n"), Not(HasSubstr("registry  "))));
+    EXPECT_THAT(home_.run({"history", "show", "own"}).out, HasSubstr("\ncommand       the image's own\n"));
+
+    store::StoredImage image{.digest = run.image_digest, .source = run.image_source, .provider = "oci"};
+    image.validator = "sha256:" + std::string(64, 'b');
+    auto store = store::Store::open(home_.layout().database(), clock_);
+    ASSERT_TRUE(store && store->put_image(image));
+    EXPECT_THAT(home_.run({"history", "show", "argv"}).out, HasSubstr("\nregistry      " + image.validator + "\n"));
+}
+
+TEST_F(HistoryVerbsTest, BatchIsNamedAsTheBatchVerbsTakeIt) {
+    auto batch = make_ulid(clock_.now().time_since_epoch().count());
+    auto of_batch = finished("job", 0);
+    of_batch.batch = batch;
+    of_batch.job = "job";
+    insert(of_batch);
+    insert(finished("alone", 0));
+    auto store = store::Store::open(home_.layout().database(), clock_);
+    ASSERT_TRUE(store);
+    EXPECT_EQ(names({"--batch", batch}), std::vector<std::string>{"job"}) << "its batch's row is gone";
+    EXPECT_EQ(home_.run({"history", "--batch", batch.substr(0, 20)}).code, 1);
+    store::BatchRecord record;
+    record.id = batch;
+    record.name = "nightly";
+    record.created_at = clock_.now();
+    auto writer = store::Batches(*store).create(record.id);
+    ASSERT_TRUE(writer && writer->commit(record));
+    EXPECT_EQ(names({"--batch", batch.substr(0, 20)}), std::vector<std::string>{"job"});
+    EXPECT_EQ(names({"--batch", "nightly"}), std::vector<std::string>{"job"});
 }
 
 }  // namespace

@@ -18,8 +18,6 @@ struct Reference {
 
     /// The one spelling of it: "docker.io/library/python:3.12", "…@sha256:…", "…:tag@sha256:…".
     std::string text() const;
-    /// The short spelling, as `docker images` shows it: without docker.io and its library/.
-    std::string familiar() const;
     /// What its manifest is asked for by: the digest, else the tag.
     const std::string& wanted() const { return digest.empty() ? tag : digest; }
     /// Where its registry answers: registry-1.docker.io for docker.io (index.docker.io is the same), else `registry`.
@@ -39,6 +37,9 @@ Result<Reference> parse_reference(std::string_view text);
 bool is_registry_host(std::string_view text);
 /// "docker.io" for every name of Docker Hub (index.docker.io, registry-1.docker.io), else the same.
 std::string_view canonical_registry(std::string_view host);
+/// The variable that credentials for a registry may stand in: "VMETTE_OCI_AUTH_" and the host in upper case, with "_"
+/// for what is no letter or digit.
+std::string auth_variable(std::string_view registry);
 /// The rule of Reference::is_loopback, for any "HOST[:PORT]".
 bool is_loopback_host(std::string_view host);
 /// "sha256:" and 64 lower-case hexadecimal digits.

@@ -158,7 +158,8 @@ Result<Fields> fetch_requested() {
     request.validator = (*fields)["validator"];
     VMETTE_CHECK_OK(limit_resources(request.max_bytes + kMiB, 0));
     ProgressSender progress;
-    VMETTE_TRY(FetchResult result, fetch(request, kWorkerOutput, kWorkerState, std::ref(progress)));
+    VMETTE_TRY(FetchResult result, fetch(request, kWorkerOutput, kWorkerState, std::ref(progress),
+                                         [](const std::string& notice) { send(NoticeLine{notice}); }));
     return Fields{{"unchanged", result.unchanged ? "1" : "0"},
                   {"validator", result.validator},
                   {"bytes", std::to_string(result.bytes)}};

@@ -159,6 +159,7 @@ std::string PullTest::error_of_pull(const PullRequest& request) {
     std::string text = fmt::format("{}: {}", to_string(pulled.error().code), pulled.error().text());
     text = replaced(text, request.reference.text(), "REF");
     text = replaced(text, request.reference.registry, "HOST");
+    text = replaced(text, auth_variable(request.reference.registry), "VARIABLE");
     for (const std::string& mirror : request.registry.mirrors) text = replaced(text, mirror, "MIRROR");
     return text;
 }

@@ -280,6 +280,46 @@ TEST_F(PullTest, ServerErrorsAreTriedAgain) {
     EXPECT_EQ(broken.requests().size(), 5U);
 }
 
+TEST_F(PullTest, EachTryThatIsRepeatedIsSaid) {
+    std::vector<std::string> notices;
+    patient.notice = [&](std::string_view notice) { notices.emplace_back(notice); };
+    FakeRegistry hub(small_image(), for_path("/manifests/", {status(503), status(429, {{"Retry-After", "1"}})}));
+    auto with = request(hub);
+    auto pulled = pull_it(with);
+    ASSERT_TRUE(pulled) << pulled.error().text();
+    std::string start = with.reference.text() + ": " + hub.host() + " answered ";
+    ASSERT_EQ(notices.size(), 2U);
+    EXPECT_THAT(notices[0], testing::MatchesRegex(start + "503 for the manifest; try 2 of 5 in 0\\.1[0-9] s"));
+    EXPECT_EQ(notices[1], start + "429 for the manifest; try 3 of 5 in 1.00 s");
+}
+
+/// A label of 64 letters is no name: nobody is asked about it.
+TEST_F(PullTest, NameThatLeadsNowhereIsLookedUpOnceMore) {
+    std::vector<std::string> notices;
+    patient.notice = [&](std::string_view notice) { notices.emplace_back(notice); };
+    FakeRegistry unused(small_image());
+    auto with = request(unused);
+    with.reference.registry = std::string(64, 'a') + ".example";
+    EXPECT_THAT(error_of_pull(with), testing::MatchesRegex("network: REF: the manifest cannot be fetched from HOST: "
+                                                           "Could not resolve host: HOST, 2 times in a row"));
+    ASSERT_EQ(notices.size(), 1U);
+    EXPECT_THAT(notices[0], testing::HasSubstr("; try 2 of 2 in "));
+}
+
+TEST_F(PullTest, WhatIsNotThereComesWithAHint) {
+    FakeRegistry hub(small_image());
+    auto with = request(hub);
+    with.reference.tag = "v7";
+    EXPECT_EQ(
+        error_of_pull(with),
+        "not-found: REF: HOST answered 404 for the manifest (MANIFEST_UNKNOWN: manifest unknown); its name or its "
+        "tag may be spelt wrong");
+    FakeRegistry shut(small_image(), for_path("/manifests/", {status(403)}));
+    EXPECT_EQ(error_of_pull(request(shut)),
+              "not-found: REF: HOST answered 403 for the manifest; VARIABLE=USER:PASSWORD or `docker login HOST` gives "
+              "credentials");
+}
+
 TEST_F(PullTest, RetryAfterIsHonoured) {
     FakeRegistry hub(small_image(), for_path("/manifests/", {status(429, {{"Retry-After", "1"}})}));
     auto start = std::chrono::steady_clock::now();
@@ -326,16 +366,17 @@ TEST_F(PullTest, SilenceAndSlowDripAreEnded) {
     patient.limits.stall = std::chrono::seconds(1);
     FakeRegistry silent(image, for_path("/manifests/", times(9, [](auto&, auto& connection) { connection.stall(); })));
     EXPECT_EQ(error_of_pull(request(silent)),
-              "network: REF: the manifest cannot be fetched from HOST: it sent nothing for 1.00 s");
+              "network: REF: the manifest cannot be fetched from HOST: it sent nothing for 1.00 s, 3 times in a row");
     EXPECT_EQ(silent.requests().size(), 3U);
     FakeRegistry slow(image, for_path(image.layer_digest(1), times(9, [](auto&, HttpConnection& connection) {
                                           connection.send("HTTP/1.1 200 OK\r\nContent-Length: 50000\r\n\r\n");
                                           while (connection.send("x"))
                                               std::this_thread::sleep_for(std::chrono::milliseconds(100));
                                       })));
-    EXPECT_THAT(error_of_pull(request(slow)),
-                testing::MatchesRegex("network: REF: the layer " + image.layer_digest(1) +
-                                      " cannot be fetched from HOST: it sent only [0-9]+ B in 1.00 s"));
+    EXPECT_THAT(
+        error_of_pull(request(slow)),
+        testing::MatchesRegex("network: REF: the layer " + image.layer_digest(1) +
+                              " cannot be fetched from HOST: it sent only [0-9]+ B in 1.00 s, 3 times in a row"));
 }
 
 TEST_F(PullTest, RedirectsStayWithinBounds) {
