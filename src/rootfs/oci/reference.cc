@@ -196,15 +196,6 @@ std::string_view canonical_registry(std::string_view host) {
     return host == kHubOldName || host == kHubEndpoint ? kHub : host;
 }
 
-std::string auth_variable(std::string_view registry) {
-    std::string name = "VMETTE_OCI_AUTH_";
-    for (char c : registry) {
-        bool lower = c >= 'a' && c <= 'z';
-        name += lower ? static_cast<char>(c - 'a' + 'A') : is_alphanumeric(c) ? c : '_';
-    }
-    return name;
-}
-
 bool is_loopback_host(std::string_view text) {
     if (!is_registry_host(text)) return false;
     std::string host(without_port(text));

@@ -37,9 +37,6 @@ Result<Reference> parse_reference(std::string_view text);
 bool is_registry_host(std::string_view text);
 /// "docker.io" for every name of Docker Hub (index.docker.io, registry-1.docker.io), else the same.
 std::string_view canonical_registry(std::string_view host);
-/// The variable that credentials for a registry may stand in: "VMETTE_OCI_AUTH_" and the host in upper case, with "_"
-/// for what is no letter or digit.
-std::string auth_variable(std::string_view registry);
 /// The rule of Reference::is_loopback, for any "HOST[:PORT]".
 bool is_loopback_host(std::string_view host);
 /// "sha256:" and 64 lower-case hexadecimal digits.

@@ -1,4 +1,5 @@
 #include "rootfs/oci/registry_client.h"
+#include "rootfs/oci/auth_variable.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -24,7 +25,7 @@ std::string scheme_for(const std::string& host, const RegistrySettings& settings
 /// What a person may do whom the registry does not let in.
 std::string login_advice(const PullRequest& request) {
     const std::string& registry = request.reference.registry;
-    std::string variable = auth_variable(registry);
+    std::string variable = auth_variable(registry).value_or("VMETTE_OCI_TOKEN");
     if (!request.credentials.empty())
         return fmt::format("they come from {}, VMETTE_OCI_TOKEN or what `docker login {}` stored", variable, registry);
     return fmt::format("{}=USER:PASSWORD or `docker login {}` gives credentials", variable, registry);
