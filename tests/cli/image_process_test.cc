@@ -217,6 +217,19 @@ TEST_F(ImageVerbsTest, DamageIsFoundAndMadeGood) {
     EXPECT_EQ(home_.run({"image", "verify"}).code, 0);
 }
 
+/// A label of 64 letters is no name of a host: nobody is asked about it.
+TEST_F(ImageVerbsTest, TryThatIsRepeatedIsSaidUnlessQuiet) {
+    std::string source = std::string(64, 'a') + ".example/app:1";
+    std::string failure = source + ": the manifest cannot be fetched from " + std::string(64, 'a') +
+                          "\\.example: Could not resolve host: " + std::string(64, 'a') + "\\.example";
+    auto said = home_.run({"image", "pull", source});
+    EXPECT_EQ(said.code, 1);
+    EXPECT_THAT(said.err, MatchesRegex("vmette: " + failure + "; try 2 of 2 in [0-9.]+ s\nvmette: error: " + failure +
+                                       ", 2 times in a row\n"));
+    EXPECT_THAT(home_.run({"--quiet", "image", "pull", source}).err,
+                MatchesRegex("vmette: error: " + failure + ", 2 times in a row\n"));
+}
+
 TEST_F(ImageVerbsTest, QuietMeansTheDigestAlone) {
     auto pulled = home_.run({"--quiet", "image", "pull", archive("a")});
     EXPECT_THAT(pulled.out, MatchesRegex("sha256:[0-9a-f]+\n"));

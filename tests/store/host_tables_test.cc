@@ -213,8 +213,8 @@ TEST_F(ImagesTest, ImageIsFoundByWhatAPersonTypes) {
     EXPECT_EQ(value_of(store().find_image("sha256:abcd0001")).digest, "sha256:abcd0001");
     EXPECT_EQ(value_of(store().find_image("abcd0001")).digest, "sha256:abcd0001");
     EXPECT_EQ(store().find_image("abcd").error().text(),
-              "abcd fits 2 images; give more of the digest: sha256:abcd0002 (tar+file:///b.tar), sha256:abcd0001 "
-              "(tar+file:///a.tar)");
+              "abcd fits 2 images; give more of the digest: sha256:abcd0001 (tar+file:///a.tar), sha256:abcd0002 "
+              "(tar+file:///b.tar)");
     EXPECT_EQ(store().find_image("abcd").error().code, ErrorCode::bad_input);
     EXPECT_EQ(store().find_image("abc").error().text(),
               "there is no image \"abc\" in the cache; the beginning of a digest has at least 4 digits");

@@ -74,7 +74,7 @@ void RegistryGet::end(std::optional<Error> error) {
 
 void RegistryGet::give_up_endpoint(Error error) {
     if (at_ + 1 == session_.endpoints.size()) {
-        error.message += advice() + mirror_errors_;
+        error.message += advice(error) + mirror_errors_;
         return end(std::move(error));
     }
     remark(error);
@@ -86,8 +86,9 @@ void RegistryGet::give_up_endpoint(Error error) {
 }
 
 /// What a person may do about the registry's answer; empty: nothing that is known.
-std::string RegistryGet::advice() const {
-    if (!transfer_ || transfer_->fault() || transfer_->answer().elsewhere) return "";
+std::string RegistryGet::advice(const Error& error) const {
+    // A 401 may also end in a fault of the token server, which no credentials help against.
+    if (error.code != ErrorCode::not_found || !transfer_ || transfer_->answer().elsewhere) return "";
     long status = transfer_->answer().status;
     if ((status == 401 || status == 403) && !session_.login_advice.empty()) return "; " + session_.login_advice;
     bool named = path_.starts_with("/manifests/") && path_.find(':') == path_.npos;

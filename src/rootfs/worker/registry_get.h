@@ -82,7 +82,7 @@ private:
     void again(Error error, int cost, std::chrono::seconds at_least);
     void give_up_endpoint(Error error);
     void remark(const Error& error);
-    std::string advice() const;
+    std::string advice(const Error& error) const;
     void end(std::optional<Error> error);
 
     RegistrySession& session_;
