@@ -29,12 +29,12 @@ std::string json_string(std::string_view text) {
             out += "\\n";
         else if (c == '\t')
             out += "\\t";
-        else if (byte < 0x20 || byte == 0x7F)
+        else if (byte < 0x20)
             out += fmt::format("\\u{:04x}", byte);
         else
             out += c;
     }
-    return out + "\"";
+    return harmless_json(out + "\"");
 }
 
 JsonObject& JsonObject::text(std::string_view key, std::string_view value) { return raw(key, json_string(value)); }

@@ -78,8 +78,6 @@ private:
         if (action == SQLITE_FUNCTION) return column != "load_extension" && column != "fts3_tokenizer";
         if (action != SQLITE_READ) return false;
         if (schema == "temp") return true;  // the views alone are there
-        // Functions that are tables of what they are given.
-        if (table == "json_each" || table == "json_tree") return true;
         // No column: how many rows there are, of what is no table of the file also when it is a part of the question.
         if (column.empty()) return tables_.contains(table) || !is_stored(table);
         return reads_.contains({view, table, column});

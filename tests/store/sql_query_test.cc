@@ -62,8 +62,6 @@ TEST_F(SqlQueryTest, ViewsAreThere) {
     EXPECT_THAT(rows_, ElementsAre(ElementsAre(SqlValue(std::int64_t{6}))));
     ASSERT_OK(ask("WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3) SELECT count(*) FROM n"));
     EXPECT_THAT(rows_, ElementsAre(ElementsAre(SqlValue(std::int64_t{3}))));
-    ASSERT_OK(ask("SELECT sum(value) FROM json_each('[1, 2]')"));
-    EXPECT_THAT(rows_, ElementsAre(ElementsAre(SqlValue(std::int64_t{3}))));
     ASSERT_OK(ask("SELECT name, count(*) OVER (PARTITION BY name) FROM runs GROUP BY name HAVING count(*) > 0"));
 }
 
