@@ -1,5 +1,4 @@
 #include "rootfs/oci/registry_client.h"
-#include "rootfs/oci/auth_variable.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -11,6 +10,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "rootfs/image_cache.h"
+#include "rootfs/oci/auth_variable.h"
 #include "rootfs/oci/pull_protocol.h"
 
 namespace vmette::rootfs::oci {
