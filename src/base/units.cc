@@ -84,7 +84,7 @@ Result<Duration> parse_duration(std::string_view text) {
 }
 
 Result<Duration> parse_age(std::string_view text) {
-    constexpr std::array kAgeUnits{Unit{"w", 7 * 24 * 3'600'000ULL}, Unit{"d", 24 * 3'600'000ULL}};
+    constexpr std::array kAgeUnits{Unit{"w", 7ULL * 24 * 3'600'000}, Unit{"d", 24ULL * 3'600'000}};
     auto quantity = split(text);
     if (quantity)
         for (const Unit& unit : kAgeUnits)
