@@ -94,8 +94,7 @@ Result<Duration> parse_age(std::string_view text) {
                 return Duration(static_cast<std::int64_t>(quantity->number * unit.factor));
             }
     auto duration = parse_duration(text);
-    if (duration || (!text.empty() && text.find_first_not_of("0123456789") == text.npos))
-        return duration;
+    if (duration || (!text.empty() && text.find_first_not_of("0123456789") == text.npos)) return duration;
     return fail(ErrorCode::bad_input, "\"{}\" is not an age, such as 12h, 7d or 4w", text);
 }
 
