@@ -95,7 +95,7 @@ std::string_view SettingsFile::line(std::uint32_t number) const {
     return left;
 }
 
-void SettingsFile::add_text(const toml::source_region& region, std::string message) {
+void SettingsFile::add_text(const toml::source_region& region, std::string_view message) {
     problems_.push_back({region.begin.line, region.begin.column, harmless_line(message)});
 }
 

@@ -64,7 +64,7 @@ public:
 
 private:
     void parse();
-    void add_text(const toml::source_region& region, std::string message);
+    void add_text(const toml::source_region& region, std::string_view message);
 
     std::filesystem::path path_;
     std::string text_;

@@ -84,7 +84,7 @@ Result<Duration> parse_duration(std::string_view text) {
 }
 
 Result<Duration> parse_age(std::string_view text) {
-    constexpr std::array kAgeUnits{Unit{"w", 7 * 24 * 3'600'000ULL}, Unit{"d", 24 * 3'600'000ULL}};
+    constexpr std::array kAgeUnits{Unit{"w", 7ULL * 24 * 3'600'000}, Unit{"d", 24ULL * 3'600'000}};
     auto quantity = split(text);
     if (quantity)
         for (const Unit& unit : kAgeUnits)
@@ -94,8 +94,7 @@ Result<Duration> parse_age(std::string_view text) {
                 return Duration(static_cast<std::int64_t>(quantity->number * unit.factor));
             }
     auto duration = parse_duration(text);
-    if (duration || (!text.empty() && text.find_first_not_of("0123456789") == text.npos))
-        return duration;
+    if (duration || (!text.empty() && text.find_first_not_of("0123456789") == text.npos)) return duration;
     return fail(ErrorCode::bad_input, "\"{}\" is not an age, such as 12h, 7d or 4w", text);
 }
 

@@ -53,6 +53,7 @@ std::string config_json(const rootfs::ImageConfig& config) {
 
 std::string layers_json(const Known& known) {
     std::vector<std::string> layers;
+    layers.reserve(known.description.layers.size());
     for (const auto& layer : known.description.layers)
         layers.push_back(JsonObject()
                              .text_or_null("digest", layer.digest)
@@ -65,6 +66,7 @@ std::string layers_json(const Known& known) {
 
 std::string runs_json(const Known& known) {
     std::vector<std::string> runs;
+    runs.reserve(known.runs.size());
     for (const auto& run : known.runs)
         runs.push_back(JsonObject()
                            .text("id", run.id)

@@ -119,8 +119,10 @@ const Verb kImageLsVerb{
     .summary = "list the images in the cache",
     .description =
         "Last used first. DIGEST is that of the file that guests boot from, REGISTRY the one that its registry knows\n"
-        "the image by; other verbs take the beginning of either. MADE and USED are ages; USED is `now` while a run has\n"
-        "the image. RUNS counts the runs that started with it. An image that goes by several sources has a line for each.",
+        "the image by; other verbs take the beginning of either. MADE and USED are ages; USED is `now` while a run "
+        "has\n"
+        "the image. RUNS counts the runs that started with it. An image that goes by several sources has a line for "
+        "each.",
     .example = "vmette image ls --json",
     .exit_codes = "0  listed\n1  the cache's index cannot be read\n2  wrong usage",
     .make = make_command<ImageLsCommand>,

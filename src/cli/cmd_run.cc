@@ -123,6 +123,7 @@ Result<std::string> RunCommand::manifest_text() const {
     if (scratch_) text += fmt::format("scratch = {}\n", toml_literal(*scratch_));
     if (!shares_.empty()) {
         std::vector<std::string> quoted;
+        quoted.reserve(shares_.size());
         for (const auto& share : shares_) quoted.push_back(toml_literal(share));
         text += fmt::format("shares = [{}]\n", fmt::join(quoted, ", "));
     }

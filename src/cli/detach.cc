@@ -61,7 +61,8 @@ public:
 private:
     void tell(std::string_view message) {
         // A starter that was killed has left a run that `ps` shows.
-        if (starter_) (void)write_all(starter_.get(), message);
+        if (!starter_) return;
+        [[maybe_unused]] auto told = write_all(starter_.get(), message);
         starter_.reset();
     }
 

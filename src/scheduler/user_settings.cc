@@ -16,8 +16,8 @@ Result<std::vector<manifest::Diagnostic>> check_user_settings(const std::filesys
     static constexpr std::array<std::string_view, 4> kTables{"defaults", "history", "images", "registries"};
     for (auto&& [key, node] : file.document())
         if (std::ranges::find(kTables, key.str()) == kTables.end()) file.unknown_key(key, "config.toml", kTables);
-    (void)rootfs::oci::read_image_settings(file);
-    (void)read_history_settings(file);
+    [[maybe_unused]] auto images = rootfs::oci::read_image_settings(file);
+    [[maybe_unused]] auto history = read_history_settings(file);
     std::vector<manifest::Diagnostic> out;
     for (const SettingsProblem& problem : file.problems()) {
         auto shown = manifest::excerpt(problem.line > 0 ? file.line(problem.line) : "", problem.column);

@@ -41,7 +41,7 @@ constexpr std::uint64_t kMaxList = 8 * kMiB;
 
 void send(const ReportLine& line) {
     // When the parent is gone there is nobody left to tell.
-    (void)write_all(kWorkerReport, encode_line(line));
+    [[maybe_unused]] auto told = write_all(kWorkerReport, encode_line(line));
 }
 
 /// Tells the parent how far it is, at most ten times a second.

@@ -91,9 +91,10 @@ TEST_F(PullTest, UnknownAndForbiddenAreToldApart) {
     FakeRegistry hub(
         small_image(),
         for_path("/manifests/secret", {status(403, {}, R"({"errors":[{"code":"DENIED","message":"no\u001b[31m"}]})")}));
-    EXPECT_EQ(error_of_pull(request(hub, "none")),
-              "not-found: REF: HOST answered 404 for the manifest (MANIFEST_UNKNOWN: manifest unknown); its name or its "
-              "tag may be spelt wrong");
+    EXPECT_EQ(
+        error_of_pull(request(hub, "none")),
+        "not-found: REF: HOST answered 404 for the manifest (MANIFEST_UNKNOWN: manifest unknown); its name or its "
+        "tag may be spelt wrong");
     EXPECT_EQ(error_of_pull(request(hub, digest_of("none"))),
               "not-found: REF: HOST answered 404 for the manifest (MANIFEST_UNKNOWN: manifest unknown)");
     EXPECT_EQ(error_of_pull(request(hub, "secret")),
