@@ -240,7 +240,8 @@ private:
     void record() {
         Store store = value_of(Store::open(layout_.database(), clock_));
         constexpr int kRecorded = 500;
-        std::vector<double> rows, outputs;
+        std::vector<double> syncs, rows, outputs;
+        Fd beside = value_of(open_file(layout_.state / "beside", O_WRONLY | O_CREAT));
         std::string text;
         for (int i = 0; i < 200; ++i) text += "word" + std::to_string(i * 17) + " ";
         for (int i = 0; i < kRecorded; ++i) {
@@ -250,6 +251,9 @@ private:
             run.name = "recorded";
             run.labels = {{"team", "blue"}};
             run.manifest = std::string(1500, 'm');
+            auto before = std::chrono::steady_clock::now();
+            require(write_all(beside.get(), run.manifest));
+            if (::fdatasync(beside.get()) != 0) die("fdatasync");
             auto begin = std::chrono::steady_clock::now();
             require(store.insert_run(run));
             run.status = RunStatus::succeeded;
@@ -258,16 +262,20 @@ private:
             auto middle = std::chrono::steady_clock::now();
             require(History(store).index_output(run.id, text));
             auto end = std::chrono::steady_clock::now();
+            syncs.push_back(std::chrono::duration<double, std::milli>(begin - before).count());
             rows.push_back(std::chrono::duration<double, std::milli>(middle - begin).count());
             outputs.push_back(std::chrono::duration<double, std::milli>(end - middle).count());
         }
         std::printf("\n%-36s %9s %9s %9s\n", "recording a run, in the process", "median", "p95", "max");
-        for (auto* times : {&rows, &outputs}) {
-            std::ranges::sort(*times);
-            std::printf("%-36s %9.3f %9.3f %9.3f\n",
-                        times == &rows ? "its row, made and finished" : "its output of 200 words",
-                        (*times)[kRecorded / 2], (*times)[kRecorded * 95 / 100], times->back());
-        }
+        auto print = [](const char* what, std::vector<double>& times) {
+            std::ranges::sort(times);
+            std::printf("%-36s %9.3f %9.3f %9.3f\n", what, times[kRecorded / 2], times[kRecorded * 95 / 100],
+                        times.back());
+        };
+        // The row waits for one sync of the disk, which any program that promises as much waits for.
+        print("a sync of this disk by itself", syncs);
+        print("its row, made and finished", rows);
+        print("its output of 200 words", outputs);
     }
 
     std::string vmette_;
