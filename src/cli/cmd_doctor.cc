@@ -40,6 +40,7 @@ Style state_style(State state) {
 
 std::string as_json(const scheduler::HostReport& report) {
     std::vector<std::string> checks;
+    checks.reserve(report.checks.size());
     for (const auto& check : report.checks) {
         checks.push_back(JsonObject()
                              .text("name", check.name)

@@ -40,6 +40,7 @@ std::string section(std::string_view title, const std::vector<Difference>& diffe
 
 std::string list_json(const std::vector<Difference>& differences) {
     std::vector<std::string> objects;
+    objects.reserve(differences.size());
     for (const auto& one : differences)
         objects.push_back(JsonObject()
                               .text("key", one.key)
