@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "cli/batch_text.h"
 #include "cli/json_writer.h"
+#include "scheduler/stored_job.h"
 
 namespace vmette::cli {
 
@@ -59,10 +60,25 @@ std::string attempt_json(std::uint32_t index, const store::RunRecord& run) {
                        json_string(to_string(run.status)), json_string(run.reason));
 }
 
-std::string labels_json(const store::RunRecord& run) {
+std::string labels_json(const std::map<std::string, std::string>& labels) {
     JsonObject out;
-    for (const auto& [key, value] : run.labels) out.text(key, value);
+    for (const auto& [key, value] : labels) out.text(key, value);
     return out.render(false);
+}
+
+/// A job has the labels of its runs; one that has none, or took the result of another, those of its manifest.
+Result<> read_labels(store::Batches& batches, BatchReport& report) {
+    std::map<std::string_view, const store::RunRecord*> by_job;
+    for (const auto& run : report.attempts) by_job[run.job] = &run;
+    for (const auto& job : report.jobs) {
+        if (auto found = by_job.find(job.name); found != by_job.end()) {
+            report.labels.push_back(found->second->labels);
+            continue;
+        }
+        VMETTE_TRY(auto sandbox, scheduler::stored_sandbox(batches, report.batch.id, job.index));
+        report.labels.push_back(std::move(sandbox.labels));
+    }
+    return {};
 }
 
 /// In a script element only "</" and "<!--" could end the data: without "<" there is neither.
@@ -88,18 +104,16 @@ std::string report_data(const BatchReport& report) {
     std::vector<std::pair<std::string_view, std::uint32_t>> by_name;
     for (const auto& job : report.jobs) by_name.emplace_back(job.name, job.index);
     std::ranges::sort(by_name);
-    std::vector<std::string> labels(report.jobs.size(), "{}");
     for (const auto& run : report.attempts) {
         auto found = std::ranges::lower_bound(by_name, std::string_view(run.job), {},
                                               &std::pair<std::string_view, std::uint32_t>::first);
-        if (found == by_name.end() || found->first != run.job || found->second >= labels.size()) continue;
+        if (found == by_name.end() || found->first != run.job) continue;
         add(attempts, attempt_json(found->second, run));
-        if (!run.labels.empty()) labels[found->second] = labels_json(run);
     }
-    for (const auto& job : report.jobs) {
-        std::string json = job_json(report.batch, job);
+    for (std::size_t i = 0; i < report.jobs.size(); ++i) {
+        std::string json = job_json(report.batch, report.jobs[i]);
         json.pop_back();
-        add(jobs, json + ",\"labels\":" + (job.index < labels.size() ? labels[job.index] : "{}") + "}");
+        add(jobs, json + ",\"labels\":" + labels_json(report.labels[i]) + "}");
     }
     for (const auto& [index, text] : report.last_lines) add(tails, fmt::format("\"{}\":{}", index, json_string(text)));
     return fmt::format("{{\"batch\":{},\"now\":{},\n\"jobs\":[{}],\n\"attempts\":[{}],\n\"tails\":{{{}}}}}",
@@ -178,13 +192,16 @@ std::string junit_case(const BatchReport& report, const store::JobRecord& job, s
 }  // namespace
 
 Result<BatchReport> make_report(store::Batches& batches, const store::BatchRecord& batch, WallTime now) {
-    BatchReport report{.batch = batch, .counts = {}, .jobs = {}, .attempts = {}, .last_lines = {}, .now = now};
-    VMETTE_TRY(report.counts, batches.counts(batch.id));
-    VMETTE_TRY(report.jobs, batches.jobs(batch.id));
+    BatchReport report{
+        .batch = batch, .counts = {}, .jobs = {}, .labels = {}, .attempts = {}, .last_lines = {}, .now = now};
+    VMETTE_TRY(auto shown, shown_jobs(batches, batch, now));
+    report.counts = shown.counts;
+    report.jobs = std::move(shown.jobs);
     VMETTE_TRY(report.attempts, batches.attempts(batch.id));
     std::vector<std::pair<std::string_view, const store::RunRecord*>> by_id;
     for (const auto& run : report.attempts) by_id.emplace_back(run.id, &run);
     std::ranges::sort(by_id, {}, &std::pair<std::string_view, const store::RunRecord*>::first);
+    VMETTE_CHECK_OK(read_labels(batches, report));
     for (const auto& job : report.jobs) {
         if (!did_fail(job) || report.last_lines.size() == kMaxLastLines) continue;
         auto found = std::ranges::lower_bound(by_id, std::string_view(job.run_id), {},

@@ -1,6 +1,7 @@
 #pragma once
 /// A batch's report: one page for people, and JUnit's XML for programs that watch tests.
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -15,7 +16,8 @@ struct BatchReport {
     store::BatchRecord batch;
     store::JobCounts counts;
     std::vector<store::JobRecord> jobs;
-    std::vector<store::RunRecord> attempts;  ///< by job and attempt
+    std::vector<std::map<std::string, std::string>> labels;  ///< of each of `jobs`
+    std::vector<store::RunRecord> attempts;                  ///< by job and attempt
     /// The last lines of what failed jobs wrote, by index of the job; harmless.
     std::vector<std::pair<std::uint32_t, std::string>> last_lines;
     WallTime now{};

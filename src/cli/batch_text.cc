@@ -3,6 +3,7 @@
 #include "base/process.h"
 #include "cli/json_writer.h"
 #include "cli/times.h"
+#include "scheduler/batch_recall.h"
 
 namespace vmette::cli {
 namespace {
@@ -16,6 +17,18 @@ std::string time_or_null(const std::optional<WallTime>& time) {
 store::BatchStatus shown_status(const store::BatchRecord& batch) {
     bool driven = batch.owner.pid > 0 && is_alive(batch.owner);
     return batch.status == store::BatchStatus::running && !driven ? store::BatchStatus::interrupted : batch.status;
+}
+
+Result<ShownJobs> shown_jobs(store::Batches& batches, const store::BatchRecord& batch, WallTime now) {
+    ShownJobs shown;
+    VMETTE_TRY(shown.jobs, batches.jobs(batch.id));
+    if (shown_status(batch) == store::BatchStatus::interrupted) {
+        VMETTE_TRY(auto attempts, batches.attempts(batch.id));
+        auto no_jitter = [] { return 0.0; };
+        scheduler::apply_recalled(shown.jobs, scheduler::recall(shown.jobs, attempts, now, no_jitter));
+    }
+    for (const auto& job : shown.jobs) ++shown.counts.of(job.state);
+    return shown;
 }
 
 std::uint32_t settled_jobs(const store::JobCounts& counts) {

@@ -2,6 +2,7 @@
 /// Batches and their jobs as documents and as lines for people.
 
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "cli/console.h"
@@ -11,6 +12,14 @@ namespace vmette::cli {
 
 /// A batch whose process is gone is `interrupted`, whatever its row still says.
 store::BatchStatus shown_status(const store::BatchRecord& batch);
+
+/// Jobs as they are. Those of an interrupted batch as `batch resume` would find them: the queue still calls those
+/// running that ran when their scheduler died.
+struct ShownJobs {
+    std::vector<store::JobRecord> jobs;
+    store::JobCounts counts;
+};
+Result<ShownJobs> shown_jobs(store::Batches& batches, const store::BatchRecord& batch, WallTime now);
 
 /// One line of JSON for `batch ls --json`, and the head of `batch show --json`; docs/batch.md documents the fields.
 std::string batch_json(const store::BatchRecord& batch, const store::JobCounts& counts);

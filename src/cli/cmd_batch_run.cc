@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "cli/batch_foreground.h"
+#include "cli/json_writer.h"
 #include "cli/manifest_source.h"
 #include "cli/toml_text.h"
 #include "cli/verbs.h"
@@ -55,12 +56,20 @@ private:
 
     Result<int> list_jobs(Context& context, const manifest::LoadRequest& request) {
         std::string text;
+        std::vector<std::string> documents;
         auto made = manifest::load_batch(request, [&](manifest::BatchJob&& job) -> Result<> {
-            text += job.name + "\n";
+            if (flags_.json)
+                documents.push_back(JsonObject()
+                                        .number("index", documents.size())
+                                        .text("name", job.name)
+                                        .raw("priority", fmt::to_string(job.priority))
+                                        .render(false));
+            else
+                text += job.name + "\n";
             return {};
         });
         if (!made) return refuse(context, {made.error(), std::nullopt});
-        VMETTE_CHECK_OK(context.console().write(text));
+        VMETTE_CHECK_OK(context.console().write(flags_.json ? json_array(documents) + "\n" : text));
         context.console().note(fmt::format("{} jobs, {} at once", made->jobs, made->rules.pool.vms));
         return 0;
     }

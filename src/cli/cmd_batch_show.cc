@@ -44,7 +44,7 @@ public:
         }
         std::vector<store::JobCounts> counts;
         for (const auto& batch : found) {
-            VMETTE_TRY(auto of_batch, batches.counts(batch.id));
+            VMETTE_TRY(auto of_batch, counts_of(batches, batch, context.clock().now()));
             counts.push_back(of_batch);
         }
         VMETTE_CHECK_OK(context.console().write(json_ ? documents(found, counts) : table(context, found, counts)));
@@ -52,6 +52,13 @@ public:
     }
 
 private:
+    static Result<store::JobCounts> counts_of(store::Batches& batches, const store::BatchRecord& batch, WallTime now) {
+        VMETTE_TRY(auto counts, batches.counts(batch.id));
+        if (counts.running == 0 || shown_status(batch) != store::BatchStatus::interrupted) return counts;
+        VMETTE_TRY(auto shown, shown_jobs(batches, batch, now));
+        return shown.counts;
+    }
+
     /// Ids in their order, then each name once.
     static std::string names_of(const std::vector<store::BatchRecord>& found) {
         std::string out;
@@ -113,10 +120,10 @@ public:
 
     Result<int> run(Context& context) override {
         if (json_ && manifest_) return fail(ErrorCode::bad_input, "--json and --manifest exclude each other");
-        store::JobFilter filter;
+        std::optional<store::JobState> state;
         if (state_) {
-            filter.state = store::parse_job_state(*state_);
-            if (!filter.state) return fail(ErrorCode::bad_input, "--state: no job is ever {}", harmless_line(*state_));
+            state = store::parse_job_state(*state_);
+            if (!state) return fail(ErrorCode::bad_input, "--state: no job is ever {}", harmless_line(*state_));
         }
         VMETTE_TRY(store::Store * store, context.swept_store());
         store::Batches batches(*store);
@@ -125,9 +132,10 @@ public:
             VMETTE_CHECK_OK(context.console().write(batch.manifest));
             return 0;
         }
-        VMETTE_TRY(auto jobs, batches.jobs(batch.id, filter));
-        VMETTE_TRY(auto counts, batches.counts(batch.id));
+        VMETTE_TRY(auto shown, shown_jobs(batches, batch, context.clock().now()));
+        auto& [jobs, counts] = shown;
         using enum store::JobState;
+        if (state) std::erase_if(jobs, [&](const auto& job) { return job.state != *state; });
         if (failed_) std::erase_if(jobs, [](const auto& job) { return job.state != failed && job.state != unknown; });
         VMETTE_CHECK_OK(
             context.console().write(json_ ? document(batch, counts, jobs) : sheet(context, batch, counts, jobs)));

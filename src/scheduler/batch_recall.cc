@@ -1,5 +1,6 @@
 #include "scheduler/batch_recall.h"
 
+#include <algorithm>
 #include <map>
 
 #include "scheduler/retry.h"
@@ -66,6 +67,23 @@ std::vector<store::JobChange> recall(const std::vector<store::JobRecord>& jobs,
             changes.push_back(never_begun(job));
     }
     return changes;
+}
+
+void apply_recalled(std::vector<store::JobRecord>& jobs, const std::vector<store::JobChange>& changes) {
+    for (const auto& change : changes) {
+        auto job = std::ranges::find(jobs, change.index, &store::JobRecord::index);
+        if (job == jobs.end()) continue;
+        job->state = change.state;
+        job->attempts = change.attempts;
+        job->not_before = change.not_before;
+        job->run_id = change.run_id;
+        job->finished_at = change.at;
+        if (change.attempts == 0) job->started_at.reset();
+        if (change.reason.empty()) continue;
+        job->reason = change.reason;
+        job->exit_code = change.exit_code;
+        job->detail = change.detail;
+    }
 }
 
 }  // namespace vmette::scheduler

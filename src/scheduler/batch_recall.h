@@ -18,6 +18,9 @@ std::vector<store::JobChange> recall(const std::vector<store::JobRecord>& jobs,
                                      const std::vector<store::RunRecord>& attempts, WallTime now,
                                      const std::function<double()>& dice);
 
+/// The jobs as those changes leave them, in memory alone.
+void apply_recalled(std::vector<store::JobRecord>& jobs, const std::vector<store::JobChange>& changes);
+
 /// How a run's end changes its job; `now` is when the next try counts from. What a user's own interruption ended is
 /// pending again.
 store::JobChange after_attempt(const store::JobRecord& job, const store::RunRecord& run, WallTime now, double dice);

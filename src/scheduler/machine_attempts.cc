@@ -8,25 +8,11 @@
 #include <cstdlib>
 #include <utility>
 
-#include "manifest/load.h"
 #include "scheduler/run.h"
-#include "store/batches.h"
+#include "scheduler/stored_job.h"
 
 namespace vmette::scheduler {
 namespace {
-
-/// The stored manifest of a job as the sandbox it was made from. What it names on the host was checked when the batch
-/// was made, and fails the run if it is not there any more.
-Result<manifest::Sandbox> stored_sandbox(store::Store& store, const std::string& batch_id, std::uint32_t job) {
-    VMETTE_TRY(std::string text, store::Batches(store).job_manifest(batch_id, job));
-    manifest::LoadRequest request;
-    request.sources.push_back({.name = "the stored manifest", .folder = "/", .text = std::move(text)});
-    request.environment = [](const std::string&) { return std::nullopt; };
-    request.check_host = false;
-    auto sandbox = manifest::load(request);
-    if (sandbox) return *std::move(sandbox);
-    return fail(ErrorCode::internal, "the stored manifest cannot be read: {}", sandbox.error().front().message);
-}
 
 std::optional<std::string> process_environment(const std::string& name) {
     const char* value = ::getenv(name.c_str());
@@ -155,7 +141,8 @@ AttemptEvent MachineAttempts::carry_out(std::optional<store::Store>& store, cons
 
 Result<> MachineAttempts::reuse_or_run(store::Store& store, const AttemptOrder& order, StopSource& stop,
                                        AttemptEvent& event) {
-    VMETTE_TRY(auto sandbox, stored_sandbox(store, setting_.batch_id, order.job));
+    store::Batches batches(store);
+    VMETTE_TRY(auto sandbox, stored_sandbox(batches, setting_.batch_id, order.job));
     ResultCache::Answer answer;
     if (order.cache) {
         answer = cache_.ask(store, sandbox, order, stop);

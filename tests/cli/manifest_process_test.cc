@@ -90,6 +90,9 @@ TEST_F(ManifestTest, BatchesAreValidatedJobByJob) {
     EXPECT_EQ(document["jobs"], 3);
     auto listed = home_.run({"batch", "run", "--dry-run", "batch.toml"});
     EXPECT_EQ(listed.out, "j-1\nj-ab\nend\n");
+    auto documents = json::parse(home_.run({"batch", "run", "--dry-run", "--json", "batch.toml"}).out);
+    ASSERT_EQ(documents.size(), 3u);
+    EXPECT_EQ(documents[2], (json{{"index", 2}, {"name", "end"}, {"priority", 0}}));
     EXPECT_THAT(home_.run({"up", "batch.toml"}).err, HasSubstr("belongs to a batch manifest"));
 }
 

@@ -70,7 +70,8 @@ TEST_F(ArtifactsTest, SizeIsBoundedAndWhatIsSmallStillComes) {
 
 TEST_F(ArtifactsTest, FileThatGrowsIsCopiedAsLongAsItWas) {
     // Left running on purpose: it is ended before anything is copied.
-    auto finished = shell("mkdir /out; (while :; do echo more >>/out/log; done) & sleep 0.3; exit 0", kOut);
+    auto finished =
+        shell("mkdir /out; (while :; do echo more >>/out/log; done) & until [ -s /out/log ]; do :; done", kOut);
     EXPECT_EQ(finished.code, 0) << finished;
     auto text = content("out/log");
     ASSERT_FALSE(text.empty());
@@ -79,10 +80,10 @@ TEST_F(ArtifactsTest, FileThatGrowsIsCopiedAsLongAsItWas) {
 }
 
 TEST_F(ArtifactsTest, ManyFilesComeWhole) {
-    auto finished = shell("mkdir /out; cd /out; i=0; while [ $i -lt 2000 ]; do echo $i >$i; i=$((i+1)); done", kOut);
+    auto finished = shell("mkdir /out; cd /out; i=0; while [ $i -lt 10000 ]; do echo $i >$i; i=$((i+1)); done", kOut);
     EXPECT_EQ(finished.code, 0) << finished;
-    EXPECT_EQ(home().last_run()["artifacts"].size(), 2000u);
-    for (int i : {0, 7, 1999}) EXPECT_EQ(content(fmt::format("out/{}", i)), fmt::format("{}\n", i));
+    EXPECT_EQ(home().last_run()["artifacts"].size(), 10'000u);
+    for (int i : {0, 7, 1999, 9999}) EXPECT_EQ(content(fmt::format("out/{}", i)), fmt::format("{}\n", i));
 }
 
 TEST_F(ArtifactsTest, WarmStartHasThemToo) {

@@ -23,10 +23,10 @@ std::size_t machines_of(pid_t vmette) {
 
 TEST_F(BatchTest, FewDescriptorsMakeASmallPoolNotFailures) {
     auto file = batch("few", "[[job]]\nname = \"job-{{n}}\"\nexec = \"true\"\nmatrix.n = [1, 2, 3, 4]\n", 4);
-    auto finished = home().vmette({"batch", "run", file.string()}, seconds(120), {.wrapper = {"prlimit", "--nofile=64"}});
+    auto finished =
+        home().vmette({"batch", "run", file.string()}, seconds(120), {.wrapper = {"prlimit", "--nofile=64"}});
     EXPECT_EQ(finished.code, 0) << finished;
-    EXPECT_THAT(finished.err,
-                HasSubstr("the limit of open files, 64, lets 1 of 4 machines run at once (`ulimit -n`)"));
+    EXPECT_THAT(finished.err, HasSubstr("the limit of open files, 64, lets 1 of 4 machines run at once (`ulimit -n`)"));
 }
 
 TEST_F(BatchTest, MatrixAndNeedsRunInTheirOrderAndLeaveTheirResults) {
@@ -129,6 +129,8 @@ matrix.n = [1, 2, 3]
 
     auto before = show("kill");
     EXPECT_EQ(before["status"], "interrupted");
+    EXPECT_EQ(before["counts"]["running"], 0) << "nothing runs that nobody drives";
+    EXPECT_EQ(before["counts"]["unknown"], 1) << before;
     auto resumed = home().vmette({"batch", "resume", "kill"}, seconds(120));
     EXPECT_EQ(resumed.code, 1) << resumed;
     auto found = jobs("kill");

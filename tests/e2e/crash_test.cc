@@ -138,6 +138,16 @@ TEST_F(CrashTest, InCollect) {
     kill_after("phase collect", 20, home().up(toml, {"true"}, {"-v"}));
 }
 
+TEST_F(CrashTest, WhileArtifactsAreCopied) {
+    auto words = home().up_shell(all_helpers() + "[[artifacts]]\npath = \"/out\"\n",
+                                 "mkdir /out; cd /out; i=0; while [ $i -lt 400 ]; do "
+                                 "head -c 100000 /dev/zero >$i; i=$((i+1)); done",
+                                 {"-v"});
+    kill_after("phase collect", 30, words);
+    const Json run = home().last_run();
+    EXPECT_TRUE(run["artifacts"].empty()) << "what is not whole is not listed";
+}
+
 TEST_F(CrashTest, InTeardown) {
     for (int time = 0; time < kTimes; ++time) {
         SCOPED_TRACE(fmt::format("time {}", time));

@@ -101,7 +101,8 @@ TEST_F(HostFaultTest, LogsThatFindNoRoomAreSaidAndTheRunGoesOn) {
 TEST_F(HostFaultTest, CommandThatTheHistoryCannotRecordIsNotStarted) {
     // A lock is waited for, 30 s. Were it started, its death with the host could not be told from one that never began,
     // and it would be run twice.
-    auto process = home().start(home().up_shell("[limits]\nboot_timeout = \"90s\"\n[snapshot]\nwarm = false\n", "echo ran", {"-v"}));
+    auto process = home().start(
+        home().up_shell("[limits]\nboot_timeout = \"90s\"\n[snapshot]\nwarm = false\n", "echo ran", {"-v"}));
     ASSERT_TRUE(process.until_err("phase boot")) << process.err();
     process.signal(SIGSTOP);
     VmetteProcess holder({"sqlite3", home().layout().database(), "BEGIN IMMEDIATE;", ".shell echo held; exec sleep 33"},
