@@ -61,7 +61,7 @@ std::optional<Resolved> CachedSource::open_record(const std::optional<ImageRecor
     if (image) return resolved(*std::move(image));
     log(level_of(image.error()), "the image of {} is to be made again: {}", source_.text, image.error().text());
     // When the index can't forget it now, the next add() replaces it.
-    (void)context_.index.remove(record->digest);
+    [[maybe_unused]] auto forgotten = context_.index.remove(record->digest);
     return std::nullopt;
 }
 
@@ -113,7 +113,7 @@ Result<Resolved> CachedSource::by_content(Opened& opened) {
     if (record && record->provider == provider_) {
         auto image = open_image(context_.layout, record->digest, record->bytes);
         if (image) return remember(*std::move(image), content, is_settled(opened.info) ? opened.validator : "");
-        (void)context_.index.remove(record->digest);
+        [[maybe_unused]] auto forgotten = context_.index.remove(record->digest);
     }
     return build(opened);
 }
