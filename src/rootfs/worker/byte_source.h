@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/units.h"
 
 namespace vmette::rootfs {
 
@@ -26,7 +27,7 @@ public:
     Result<std::span<const std::byte>> next() override;
 
 private:
-    static constexpr std::size_t kPiece = 256 * 1024;
+    static constexpr std::size_t kPiece = 256 * kKiB;
     int fd_;
     std::uint64_t left_;
     std::vector<std::byte> buffer_;
