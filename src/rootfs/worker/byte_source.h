@@ -26,7 +26,7 @@ public:
     Result<std::span<const std::byte>> next() override;
 
 private:
-    static constexpr std::size_t kPiece = 256 * 1024;
+    static constexpr std::size_t kPiece = std::size_t{256} * 1024;
     int fd_;
     std::uint64_t left_;
     std::vector<std::byte> buffer_;
