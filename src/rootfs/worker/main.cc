@@ -223,10 +223,11 @@ Result<Fields> work(int count, char** arguments) {
 
 int main(int count, char** arguments) {
     using namespace vmette;
-    Result<rootfs::Fields> result = fail(ErrorCode::io, "needs more memory than it may have");
+    Result<rootfs::Fields> result;
     try {
         result = rootfs::work(count, arguments);
     } catch (const std::bad_alloc&) {
+        result = fail(ErrorCode::io, "needs more memory than it may have");
     } catch (const std::exception& error) {
         result = fail(ErrorCode::internal, "failed: {}", error.what());
     }
