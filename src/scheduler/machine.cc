@@ -104,7 +104,8 @@ Result<vm::VmSpec> machine_spec(const manifest::Sandbox& sandbox, const rootfs::
 
 bool wants_vsock(const manifest::Sandbox& sandbox, const vm::VmSpec& spec) {
     bool may_be_resumed = spec.accel == vm::Accel::tcg && sandbox.snapshot.warm.value_or(true);
-    return spec.call_port && !may_be_resumed;
+    auto budget = vm::device_budget(spec);
+    return spec.call_port && !may_be_resumed && budget.used < budget.limit;
 }
 
 Result<Assets> chosen_assets(const manifest::Vm& vm, const Result<Assets>& found) {

@@ -18,7 +18,7 @@
 namespace vmette::scheduler {
 
 /// Whether its machine gets a device for vsock, where the host has vhost-vsock: not when a snapshot may start it, which
-/// saves more time than a second way to the host is worth.
+/// saves more time than a second way to the host is worth, and not in the place of another device.
 bool wants_vsock(const manifest::Sandbox& sandbox, const vm::VmSpec& spec);
 
 /// The machine of a sandbox whose root is known. Errors: unsupported (too many devices).
