@@ -93,12 +93,14 @@ protected:
     }
     std::string hears(const Fd& client, std::string_view until_text) {
         std::string heard;
+        bool over = false;
         until([&] {
             char buffer[65536];
-            ssize_t n = ::recv(client.get(), buffer, sizeof buffer, MSG_DONTWAIT);
+            ssize_t n = over ? -1 : ::recv(client.get(), buffer, sizeof buffer, MSG_DONTWAIT);
             if (n > 0) heard.append(buffer, static_cast<std::size_t>(n));
             if (n == 0) heard += "(end)";
-            return n == 0 || (!until_text.empty() && heard.ends_with(until_text));
+            over = over || n == 0 || (!until_text.empty() && heard.ends_with(until_text));
+            return over;
         });
         return heard;
     }
