@@ -202,7 +202,7 @@ TEST_F(VsockTest, ThatIsOffLeavesNothingInTheGuest) {
 
 TEST_F(VsockTest, CommandForWhatIsOffIsRefused) {
     auto finished = shell("true", "[vm]\nvsock = false\n", {"--vsock-exec", "cat"});
-    EXPECT_EQ(finished.code, 125) << finished;
+    EXPECT_EQ(finished.code, 2) << finished;
     EXPECT_THAT(finished.err, HasSubstr("--vsock-exec: vm.vsock = false, so the guest can send nothing"));
     EXPECT_THAT(home().runs(), IsEmpty());
 }
