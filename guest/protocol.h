@@ -6,7 +6,8 @@
 ///     u32 payload length (at most kMaxPayload) | u8 type | u8 flags (0) | u16 stream
 ///
 /// and its payload. The guest's first frame is `hello`, the host's `setup`; both begin with magic and version, which
-/// stay where they are in every version. Stream 0 is the session; stream n > 0 belongs to command n. Payloads are flat
+/// stay where they are in every version. Stream 0 is the session; stream n > 0 belongs to command n; streams from
+/// kFirstCallStream on are calls, which programs of the guest make to the host. Payloads are flat
 /// sequences of integers (little-endian), and of strings and lists prefixed by a u32 length or count. Bulk data (stdin,
 /// stdout, stderr, artifacts) is flow-controlled by credit: a side sends only what the other has granted, so that one
 /// stream that nobody reads never holds up the others.
@@ -25,7 +26,7 @@
 namespace vmette::wire {
 
 /// Raised with every change of a frame's meaning; a mismatch ends the run as vm-error.
-constexpr std::uint32_t kVersion = 4;
+constexpr std::uint32_t kVersion = 5;
 constexpr std::uint32_t kMagic = 0x74746d76;  // "vmtt"
 constexpr char kPortName[] = "vmette.ctl";
 constexpr std::size_t kHeaderSize = 8;
@@ -37,6 +38,9 @@ constexpr std::size_t kMaxString = std::size_t{512} << 10;
 constexpr std::size_t kMaxList = 16384;
 /// Credit that each bulk stream starts with, bytes.
 constexpr std::uint32_t kInitialCredit = 256 * 1024;
+/// Calls have the upper half of the streams' numbers, which the guest gives; no more than so many are open at a time.
+constexpr std::uint16_t kFirstCallStream = 0x8000;
+constexpr std::size_t kMaxCalls = 32;
 /// The guest sends `beat` this often; the host reports silence after four missed ones.
 constexpr int kBeatMilliseconds = 250;
 
@@ -52,6 +56,9 @@ enum class Type : std::uint8_t {
     finished = 8,    ///< Usage: everything is synced; the machine may be pulled
     beat = 9,        ///< empty: I live
     artifacts = 10,  ///< bytes of the stream of artifacts (artifacts.h), between `finish` and `finished`
+    call = 11,     ///< empty: a program calls the host, on the stream it opens. Its credit is 0 until the host answers
+    out_end = 12,  ///< empty: no more `out` comes of this call
+    gone = 13,     ///< empty: the program's end is closed; the last of this call that the guest sends
     // host to guest
     setup = 32,   ///< Setup
     exec = 33,    ///< Exec, on the stream it opens
@@ -62,6 +69,10 @@ enum class Type : std::uint8_t {
     credit = 38,  ///< either way: u8 channel (Type::out, err, in; on stream 0: artifacts), u32 more bytes
     finish = 39,  ///< Finish: no more commands: end them, hand out artifacts, sync, count, answer `finished`
     enough = 40,  ///< no more artifacts: go on with the end
+    taken = 41,   ///< empty: all of a call up to `out_end` has reached whoever reads it
+    /// empty: nobody is there (any more) for this call; the last of it that the host sends, to each call once. When
+    /// `gone` has come too, the stream's number is free again.
+    hang_up = 42,
 };
 
 /// Writes a payload.
@@ -238,11 +249,12 @@ struct Setup {
     std::uint32_t pids = 0;             ///< pids.max of the command's cgroup; 0: no bound
     /// The machine comes from a snapshot: its disks have the same sizes as before, and may hold other bytes.
     bool restored = false;
+    std::uint32_t call_port = 0;  ///< the number under which programs call the host; 0: they cannot
     template <class C>
     void fields(C& c) {
         c(magic), c(version), c(run_id), c(hostname), c(unix_time_ns), c(entropy), c(root), c(root_tag), c(root_serial),
             c(upper), c(scratch_serial), c(switch_root), c(shares), c(disks), c(network), c(ca_certs), c(secret_files),
-            c(memory_reserve), c(pids), c(restored);
+            c(memory_reserve), c(pids), c(restored), c(call_port);
     }
 };
 

@@ -15,6 +15,7 @@
 
 #include "copy_tool.h"
 #include "launch.h"
+#include "own_program.h"
 
 namespace vmette::guest {
 

@@ -1,7 +1,6 @@
 #include "copy_tool.h"
 
-#include <fcntl.h>
-#include <unistd.h>
+#include <errno.h>
 
 #include "../copy/pack.h"
 #include "../copy/unpack.h"
@@ -12,8 +11,6 @@ namespace vmette::guest {
 namespace {
 
 constexpr std::uint64_t kMaxId = 0xFFFFFFFE;
-
-int own_program_fd = -1;
 
 /// Problems go to the person who copies.
 class Complaints final : public copying::Listener {
@@ -55,10 +52,6 @@ int unpack_into(const std::string& destination, const std::string& name, copying
 }
 
 }  // namespace
-
-void remember_own_program() { own_program_fd = open("/proc/self/exe", O_PATH | O_CLOEXEC); }
-
-int own_program() { return own_program_fd; }
 
 int run_copy_tool(int argc, char** argv) {
     const std::string_view tool = argc > 0 ? argv[0] : "";

@@ -6,12 +6,7 @@ namespace vmette::guest {
 constexpr char kPackTool[] = "vmette-pack";
 constexpr char kUnpackTool[] = "vmette-unpack";
 
-/// Opens init's own program for execveat(2). Requires /proc.
-void remember_own_program();
-/// A descriptor for execveat(2); -1 when it could not be opened.
-int own_program();
-
-/// What main() does when it is not PID 1. argv: the tool's name, "uid:gid" of what it makes, and
+/// argv: the tool's name, "uid:gid" of what it makes, and
 ///     vmette-pack OWNER PATH           the tree as a tar stream on stdout
 ///     vmette-unpack OWNER PATH NAME    a tar stream from stdin: the tree NAME into the folder PATH, or as PATH; NAME
 ///     empty:

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "call_place.h"
 #include "files.h"
 #include "modules.h"
 
@@ -53,6 +54,8 @@ Outcome<> prepare(const Tree& tree, const wire::Setup& setup, Machine& machine) 
     GUEST_CHECK(prepare_system_folders(tree));
     GUEST_CHECK(prepare_mount_points(tree, setup));
     GUEST_CHECK(put_names(tree, setup));
+    if (setup.call_port != 0)
+        if (auto linked = link_send_tool(tree); !linked) machine.warnings.push_back(linked.error());
     return add_certificates(tree, setup.ca_certs, machine.warnings);
 }
 
@@ -80,6 +83,7 @@ Outcome<> arrange(const wire::Setup& setup, Machine& machine) {
     if (read_only) GUEST_CHECK(root.freeze());
     GUEST_CHECK(root.mount_system(read_only));
     GUEST_CHECK(put_secrets(root.tree(), setup.secret_files));
+    if (setup.call_port != 0) GUEST_CHECK(put_send_tool(root.tree()));
     GUEST_CHECK(mount_shares(root.tree(), setup.shares, machine.written));
     GUEST_CHECK(mount_disks(root.tree(), setup.disks, machine.written, machine.warnings));
     GUEST_CHECK(configure_network(setup.network));

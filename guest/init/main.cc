@@ -14,7 +14,9 @@
 #include "copy_tool.h"
 #include "loop.h"
 #include "modules.h"
+#include "own_program.h"
 #include "port.h"
+#include "send_tool.h"
 #include "session.h"
 
 namespace {
@@ -72,6 +74,8 @@ void finish_start() {
 }  // namespace
 
 int main(int argc, char** argv) {
+    // By its name first: a program of a PID namespace may be its PID 1.
+    if (argc > 0 && is_send_tool(argv[0])) return run_send_tool(argc, argv);
     if (getpid() != 1) return run_copy_tool(argc, argv);
     mount_folder("/dev", "devtmpfs");
     use_console();

@@ -33,7 +33,11 @@ std::uint32_t count_cpus() {
 }  // namespace
 
 Session::Session(Loop& loop, Fd port)
-    : loop_(loop), channel_(loop, std::move(port), *this), collector_(loop, channel_, *this), syncer_(loop, *this) {}
+    : loop_(loop),
+      channel_(loop, std::move(port), *this),
+      calls_(loop, channel_),
+      collector_(loop, channel_, *this),
+      syncer_(loop, *this) {}
 
 void Session::greet() {
     utsname names{};
@@ -66,6 +70,7 @@ void Session::on_beat() {
     [[maybe_unused]] ssize_t n = read(beat_.get(), &expirations, sizeof expirations);
     channel_.send_urgent(Type::beat, 0, {});
     for (auto& command : commands_) command->on_beat();
+    calls_.on_beat();
     if (state_ == State::ready) machine_.group.end_if_starved(uptime_us());
     if (state_ == State::killing) collect_when_empty();
 }
@@ -101,6 +106,11 @@ void Session::take_session_frame(Type type, std::string_view payload) {
 }
 
 void Session::take_command_frame(wire::Header header, std::string_view payload) {
+    if (header.stream >= wire::kFirstCallStream) {
+        if (!calls_.take(header, payload))
+            break_off(text("frame ", static_cast<unsigned>(header.type), " for call ", header.stream));
+        return;
+    }
     Command* command = find_command(header.stream);
     if (header.type == Type::exec) {
         if (state_ != State::ready || (command != nullptr && !command->is_over()))
@@ -140,8 +150,10 @@ void Session::set_up(std::string_view payload) {
     }
     state_ = State::ready;
     wire::Ready ready;
-    ready.uptime_us = uptime_us();
     ready.warnings = machine_.warnings;
+    // A run whose programs cannot call the host runs all the same.
+    if (auto opened = calls_.open(setup.call_port); !opened) ready.warnings.push_back(opened.error());
+    ready.uptime_us = uptime_us();
     channel_.send(Type::ready, 0, wire::encode(ready));
 }
 
@@ -171,6 +183,7 @@ void Session::take_credit(std::string_view payload) {
 
 void Session::on_room() {
     for (auto& command : commands_) command->on_room();
+    calls_.on_room();
     collector_.on_room();
 }
 
@@ -182,6 +195,7 @@ void Session::finish(std::string_view payload) {
     state_ = State::killing;
     kill_deadline_us_ = uptime_us() + kKillLimitUs;
     machine_.group.kill_all();
+    calls_.close();
     collect_when_empty();
 }
 

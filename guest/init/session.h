@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "../protocol.h"
+#include "calls.h"
 #include "channel.h"
 #include "collector.h"
 #include "command.h"
@@ -64,6 +65,7 @@ private:
     State state_ = State::greeted;
     Machine machine_;
     std::vector<std::unique_ptr<Command>> commands_;
+    Calls calls_;
     wire::Finish wanted_;
     Collector collector_;
     Syncer syncer_;

@@ -103,6 +103,8 @@ int supervise(Context& context, const manifest::Sandbox& sandbox, const RunFlags
         scheduler::RunOptions options;
         options.keep_logs = flags.keep_logs;
         options.offline = flags.offline;
+        options.image_digest = flags.image_digest;
+        options.vsock_command = flags.vsock_exec.value_or("");
         options.needs_clients = true;
         options.run_id = run_id;
         return scheduler::run_sandbox(host, sandbox, options, observer);

@@ -53,6 +53,7 @@ scheduler::RunOptions run_options(const manifest::Sandbox& sandbox, const RunFla
     options.keep_logs = flags.keep_logs;
     options.offline = flags.offline;
     options.image_digest = flags.image_digest;
+    options.vsock_command = flags.vsock_exec.value_or("");
     if (!flags.json) {
         options.stdout_fd = console.out_fd();
         options.stderr_fd = console.err_fd();
@@ -94,6 +95,8 @@ void RunFlags::define(Arguments& arguments) {
     arguments.flag("--stream", stream, "with --json: what the command writes goes to stderr as it comes");
     arguments.flag("--keep-logs,!--no-keep-logs", keep_logs, "keep what the command wrote in the history (default)");
     arguments.flag("--offline", offline, "use what is in the cache and on this host alone");
+    arguments.option("--vsock-exec", "CMD", vsock_exec,
+                     "run CMD here, by sh, for each vsock-send of the guest: stdin is what it sends");
     arguments.flag("-d,--detach", detach, "print the run's id and return once its command runs");
 }
 
@@ -102,6 +105,9 @@ Result<int> run_in_foreground(Context& context, const manifest::Sandbox& sandbox
     // run_sandbox refuses these too; here nothing has been made yet, not even the database.
     auto missing = manifest::not_available_yet(sandbox);
     if (!missing.empty()) return fail(ErrorCode::unsupported, "{}", fmt::join(missing, "; "));
+    if (flags.vsock_exec && flags.vsock_exec->empty()) return fail(ErrorCode::bad_input, "--vsock-exec: no command");
+    if (flags.vsock_exec && sandbox.vm.vsock == manifest::VsockMode::off)
+        return fail(ErrorCode::bad_input, "--vsock-exec: vm.vsock = false, so the guest can send nothing");
     for (const auto& secret : sandbox.secrets)
         if (!environment_variable(secret.env))
             return fail(ErrorCode::bad_input, "the secret {} comes from the variable {}, which is not set", secret.name,

@@ -17,6 +17,7 @@ struct RunFlags {
     bool keep_logs = true;
     bool offline = false;
     bool detach = false;
+    std::optional<std::string> vsock_exec;
     std::string image_digest;  ///< no flag: as RunOptions has it
 
     void define(Arguments& arguments);

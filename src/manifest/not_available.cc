@@ -14,7 +14,6 @@ std::vector<std::string> not_available_yet(const Sandbox& sandbox) {
         refuse(secret.expose_as_file, fmt::format("secrets.{}.expose = \"file\"", secret.name));
     }
     refuse(!sandbox.snapshot.setup.empty(), "snapshot.setup");
-    refuse(sandbox.vm.vsock == VsockMode::port, "vm.vsock = a port");
     return out;
 }
 

@@ -97,8 +97,15 @@ Result<vm::VmSpec> machine_spec(const manifest::Sandbox& sandbox, const rootfs::
     for (const auto& share : sandbox.shares)
         spec.shares.push_back({share.tag, share.host, share.guest, share_mode(share.mode)});
     spec.net = sandbox.net.mode == manifest::NetMode::nat ? vm::NetMode::nat : vm::NetMode::none;
+    if (sandbox.vm.vsock != manifest::VsockMode::off) spec.call_port = sandbox.vm.vsock_port;
     VMETTE_CHECK_OK(vm::check_device_budget(spec));
     return spec;
+}
+
+bool wants_vsock(const manifest::Sandbox& sandbox, const vm::VmSpec& spec) {
+    bool may_be_resumed = spec.accel == vm::Accel::tcg && sandbox.snapshot.warm.value_or(true);
+    auto budget = vm::device_budget(spec);
+    return spec.call_port && !may_be_resumed && budget.used < budget.limit;
 }
 
 Result<Assets> chosen_assets(const manifest::Vm& vm, const Result<Assets>& found) {
@@ -150,12 +157,16 @@ Result<vm::GuestCommand> guest_command(const manifest::Sandbox& sandbox, const r
     }
     set_variable(command.env, "VMETTE_RUN_ID", std::string(run_id));
     set_variable(command.env, "VMETTE_JOB", std::string(job));
-    set_variable(command.env, "VMETTE_VSOCK_PORT", "");
+    name_call_port(command, 0);
     command.workdir = !sandbox.workdir.empty() ? sandbox.workdir : !image.workdir.empty() ? image.workdir : "/";
     command.user = !sandbox.user.empty() ? sandbox.user : image.user;
     command.tty = sandbox.tty;
     command.stdin_open = sandbox.tty || sandbox.stdin_source.mode != manifest::StdinMode::none;
     return command;
+}
+
+void name_call_port(vm::GuestCommand& command, std::uint32_t port) {
+    set_variable(command.env, "VMETTE_VSOCK_PORT", port != 0 ? fmt::to_string(port) : "");
 }
 
 vm::GuestCommand side_command(const live::Request& request, const vm::GuestCommand& own) {

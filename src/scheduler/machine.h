@@ -17,6 +17,10 @@
 
 namespace vmette::scheduler {
 
+/// Whether its machine gets a device for vsock, where the host has vhost-vsock: not when a snapshot may start it, which
+/// saves more time than a second way to the host is worth, and not in the place of another device.
+bool wants_vsock(const manifest::Sandbox& sandbox, const vm::VmSpec& spec);
+
 /// The machine of a sandbox whose root is known. Errors: unsupported (too many devices).
 Result<vm::VmSpec> machine_spec(const manifest::Sandbox& sandbox, const rootfs::Resolved& root, const Assets& assets,
                                 std::string_view run_id);
@@ -35,6 +39,9 @@ Result<vm::GuestSetup> guest_setup(const manifest::Sandbox& sandbox, const Layou
 /// Errors: bad_input (nothing to run; a secret's variable is not set).
 Result<vm::GuestCommand> guest_command(const manifest::Sandbox& sandbox, const rootfs::ImageConfig& image,
                                        std::string_view run_id, std::string_view job, const Environment& environment);
+
+/// Tells it under which number its programs call the host; 0: they cannot.
+void name_call_port(vm::GuestCommand& command, std::uint32_t port);
 
 /// A command beside the run's own: with its environment, folder and user where the request has none.
 vm::GuestCommand side_command(const live::Request& request, const vm::GuestCommand& own);

@@ -190,6 +190,7 @@ void MachineRun::request_command() {
             command_.rows = size.ws_row;
         }
     }
+    name_call_port(command_, session_->call_port());
     // Before the guest is told. Should we die, whoever finds the row must not take the command for one that never ran.
     record_.started_at = around_.host.clock.now();
     if (auto written = around_.host.store.update_run(record_); !written) {
@@ -388,6 +389,10 @@ void MachineRun::on_stdin_room() {
     if (stdin_) stdin_->on_room();
 }
 
+void MachineRun::on_call(std::unique_ptr<vm::GuestCall> call) {
+    if (around_.desk != nullptr) around_.desk->take(std::move(call));
+}
+
 void MachineRun::on_death(const vm::Death& death) {
     if (session_->warm() && (state_ == State::booting || state_ == State::setting_up)) {
         log(LogLevel::info, "run {}: the start from a snapshot failed ({}), the machine boots", record_.id,
@@ -436,6 +441,10 @@ void MachineRun::flush_output() {
     if (around_.clients != nullptr) {
         ++streams_open_;
         around_.clients->leave(one_done);
+    }
+    if (around_.desk != nullptr) {
+        ++streams_open_;
+        around_.desk->leave(one_done);
     }
     phase_timer_.expires_after(kFlushLimit);
     phase_timer_.async_wait([this](std::error_code error) {

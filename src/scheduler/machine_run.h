@@ -9,6 +9,7 @@
 #include <asio/steady_timer.hpp>
 
 #include "scheduler/artifact_files.h"
+#include "scheduler/calls/desk.h"
 #include "scheduler/input.h"
 #include "scheduler/life.h"
 #include "scheduler/live/server.h"
@@ -29,6 +30,7 @@ struct Surroundings {
     StopSource* signals;    ///< null: none
     asio::io_context& io;   ///< run by MachineRun::run(), once
     live::Server* clients;  ///< null: none can come
+    calls::Desk* desk;      ///< where the guest's calls are taken; null: nowhere
 };
 
 /// The ledger of one run's processes, in the store.
@@ -65,6 +67,7 @@ private:
     void on_finished(const vm::GuestUsage& usage) override;
     void on_silence(bool silent) override;
     void on_stdin_room() override;
+    void on_call(std::unique_ptr<vm::GuestCall> call) override;
     void on_death(const vm::Death& death) override;
     void on_stop_request(bool now) override;
     Result<std::unique_ptr<vm::SideCommand>> open_command(const live::Request& request,

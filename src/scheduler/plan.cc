@@ -3,6 +3,7 @@
 #include "scheduler/machine.h"
 #include "vm/accel.h"
 #include "vm/qemu_args.h"
+#include "vm/vsock.h"
 
 namespace vmette::scheduler {
 namespace {
@@ -41,7 +42,6 @@ Result<RunPlan> plan_run(const Layout& layout, const manifest::Sandbox& sandbox,
     plan.provider = provider->name();
     VMETTE_TRY(plan.assets, chosen_assets(sandbox.vm, find_assets()));
     VMETTE_TRY(auto spec, machine_spec(sandbox, unresolved_root(sandbox, *provider), plan.assets, "(run id)"));
-    plan.devices = vm::device_budget(spec);
     VMETTE_TRY(auto qemu, vm::find_qemu());
     // What is remembered of this host goes in; what is not, stays as it would be without.
     Result<std::string> digest = fail(ErrorCode::not_found, "no store");
@@ -52,6 +52,8 @@ Result<RunPlan> plan_run(const Layout& layout, const manifest::Sandbox& sandbox,
         spec.accel = choice.accel;
         spec.tsc_khz = choice.tsc_khz;
     }
+    spec.vsock = wants_vsock(sandbox, spec) && vm::vsock_available();
+    plan.devices = vm::device_budget(spec);
     plan.qemu_argv = vm::qemu_arguments(with_placeholders(qemu, spec));
     return plan;
 }

@@ -11,6 +11,8 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "manifest/load.h"
+#include "scheduler/calls/command_desk.h"
+#include "scheduler/calls/socket_desk.h"
 #include "scheduler/host.h"
 #include "scheduler/live/server.h"
 #include "scheduler/machine.h"
@@ -19,6 +21,7 @@
 #include "scheduler/resolve_image.h"
 #include "scheduler/signals.h"
 #include "scheduler/verdict.h"
+#include "vm/vsock.h"
 
 namespace vmette::scheduler {
 namespace {
@@ -118,9 +121,26 @@ private:
             clients_problem_ = server.error();
         if (clients_problem_ && !options_.needs_clients)
             observer_.on_warning(clients_problem_->because("no other terminal can reach this run").text());
+        if (!clients_problem_) open_to_calls();
+    }
+
+    void open_to_calls() {
+        if (sandbox_.vm.vsock == manifest::VsockMode::off) return;
+        if (!options_.vsock_command.empty()) {
+            desk_ = std::make_unique<calls::CommandDesk>(
+                io_, options_.vsock_command, record_.id,
+                [this](const std::string& warning) { observer_.on_warning(warning); });
+            return;
+        }
+        auto desk = calls::SocketDesk::open(io_, host_.layout, record_.id);
+        if (desk)
+            desk_ = *std::move(desk);
+        else
+            observer_.on_warning(desk.error().because("nobody can take what the guest sends to the host").text());
     }
 
     void close_to_clients(int exit_code) {
+        desk_.reset();
         if (clients_) clients_->tell_end(exit_code);
         clients_.reset();
         if (!ledger_id_) return;
@@ -153,8 +173,8 @@ private:
                 return failed("setup-error", made.error());
         if (stop_requested()) return failed("stopped", Error{ErrorCode::cancelled, "interrupted", nullptr});
 
-        MachineRun machine({host_, sandbox_, options_, observer_, signals_, io_, clients_.get()}, record_, *spec,
-                           *setup, *command, begin);
+        MachineRun machine({host_, sandbox_, options_, observer_, signals_, io_, clients_.get(), desk_.get()}, record_,
+                           *spec, *setup, *command, begin);
         Ending ending = machine.run();
         late_problem_ = machine.late_problem();
         return ending;
@@ -181,6 +201,7 @@ private:
         spec.accel = choice.accel;
         spec.tsc_khz = choice.tsc_khz;
         record_.accel = vm::to_string(choice.accel);
+        spec.vsock = wants_vsock(sandbox_, spec) && vm::vsock_available();
         if (spec.shares.empty() && spec.root.source != vm::RootSource::directory) return {};
         VMETTE_TRY(spec.share_transport, remembered_share_transport(host_.store));
         return {};
@@ -203,6 +224,7 @@ private:
     std::string late_problem_;
     asio::io_context io_{1};
     std::unique_ptr<live::Server> clients_;
+    std::unique_ptr<calls::Desk> desk_;
     std::optional<Error> clients_problem_;
     std::optional<std::int64_t> ledger_id_;
 };
@@ -211,6 +233,9 @@ private:
 
 Result<RunOutcome> run_sandbox(const RunHost& host, const manifest::Sandbox& sandbox, const RunOptions& options,
                                RunObserver& observer) {
+    if (!options.vsock_command.empty() && sandbox.vm.vsock == manifest::VsockMode::off)
+        return fail(ErrorCode::bad_input,
+                    "there is a command for what the guest sends to the host, and vm.vsock = false");
     auto missing = manifest::not_available_yet(sandbox);
     if (!missing.empty()) return fail(ErrorCode::unsupported, "{}", fmt::join(missing, "; "));
     std::optional<SignalQueue> signals;

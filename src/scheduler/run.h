@@ -81,6 +81,9 @@ struct RunOptions {
     StopSource* stop = nullptr;
     /// The run fails, before anything is started, when no socket can be made by which others reach it.
     bool needs_clients = false;
+    /// A line for /bin/sh, run on this host for each call that a program of the guest makes (docs/sessions.md); empty:
+    /// clients of the run's socket take them.
+    std::string vsock_command;
     std::string image_digest;  ///< "sha256:…": the run fails with any other image; empty: whatever the source names
     std::string run_id;        ///< a fresh ULID of the caller's; empty: one is made
     std::string batch, job;

@@ -33,8 +33,11 @@ Result<std::string> encoded(const T& message, std::string_view what) {
 
 }  // namespace
 
-Channel::Channel(asio::io_context& io, Fd socket, const Clock& clock, ChannelEvents& events, SideEvents* sides)
-    : socket_(io, asio::local::stream_protocol(), socket.release()), events_(events), protocol_(clock, events, sides) {
+Channel::Channel(asio::io_context& io, Fd socket, const Clock& clock, ChannelEvents& events, SideEvents* sides,
+                 CallEvents* calls)
+    : socket_(io, asio::local::stream_protocol(), socket.release()),
+      events_(events),
+      protocol_(clock, events, sides, calls) {
     asio::error_code ignored;
     socket_.non_blocking(true, ignored);
 }
@@ -203,6 +206,25 @@ void Channel::side_resize(std::uint16_t stream, const wire::Resize& size) {
 void Channel::side_grant(std::uint16_t stream, Stream kind, std::size_t bytes) {
     protocol_.sides().granted(stream, kind, bytes);
     grant(stream, kind, bytes);
+}
+
+void Channel::call_grant(std::uint16_t stream, std::size_t bytes) {
+    protocol_.calls().granted(stream, bytes);
+    grant(stream, Stream::out, bytes);
+}
+
+void Channel::call_input(std::uint16_t stream, std::string_view bytes) {
+    protocol_.calls().sent(stream, bytes.size());
+    send_input(stream, bytes);
+}
+
+void Channel::call_input_end(std::uint16_t stream) { send(wire::frame(wire::Type::in_end, stream, {})); }
+
+void Channel::call_taken(std::uint16_t stream) { send(wire::frame(wire::Type::taken, stream, {})); }
+
+void Channel::call_hang_up(std::uint16_t stream) {
+    protocol_.calls().hung_up(stream);
+    send(wire::frame(wire::Type::hang_up, stream, {}));
 }
 
 }  // namespace vmette::vm

@@ -32,8 +32,10 @@ constexpr std::size_t kGrantStep = wire::kInitialCredit / 4;
 /// yet is queued, bounded: credit bounds stdin, and a guest that reads nothing while it makes us answer is broken.
 class Channel {
 public:
-    /// `socket` is connected; non-blocking mode is set here. `sides` may be null when open_side() is never called.
-    Channel(asio::io_context& io, Fd socket, const Clock& clock, ChannelEvents& events, SideEvents* sides = nullptr);
+    /// `socket` is connected; non-blocking mode is set here. `sides` may be null when open_side() is never called,
+    /// `calls` when the guest is to make none.
+    Channel(asio::io_context& io, Fd socket, const Clock& clock, ChannelEvents& events, SideEvents* sides = nullptr,
+            CallEvents* calls = nullptr);
 
     void start(std::weak_ptr<void> owner);
     /// Takes what has arrived already, without waiting: for the last words of a machine that is gone.
@@ -63,6 +65,13 @@ public:
     void side_signal(std::uint16_t stream, std::uint32_t number);
     void side_resize(std::uint16_t stream, const wire::Resize& size);
     void side_grant(std::uint16_t stream, Stream kind, std::size_t bytes);
+    /// What is said to one of the guest's calls. All require that the stream is known and was not hung up.
+    std::size_t call_room(std::uint16_t stream) const { return protocol_.calls().room(stream); }
+    void call_grant(std::uint16_t stream, std::size_t bytes);
+    void call_input(std::uint16_t stream, std::string_view bytes);
+    void call_input_end(std::uint16_t stream);
+    void call_taken(std::uint16_t stream);
+    void call_hang_up(std::uint16_t stream);
     /// The owner has dealt with so many bytes; the guest hears of it in large steps.
     void consumed(Stream stream, std::size_t bytes);
 

@@ -25,6 +25,7 @@ std::vector<Device> unplaced_devices(const VmSpec& spec) {
     if (has_shared_root(spec)) add(DeviceKind::share, kRootTag, true);
     for (const auto& share : spec.shares) add(DeviceKind::share, share.tag, share.mode != ShareMode::rw);
     if (spec.net != NetMode::none) add(DeviceKind::net, "net0", false);
+    if (spec.vsock) add(DeviceKind::vsock, "vsock0", false);
     add(DeviceKind::rng, "rng0", false);
     add(DeviceKind::balloon, "balloon0", false);
     add(DeviceKind::serial, "serial0", false);
@@ -66,8 +67,9 @@ Result<> check_device_budget(const VmSpec& spec) {
     return fail(
         ErrorCode::unsupported,
         "the manifest needs {} devices, and the microvm machine takes {}: {} disks (root and scratch included), "
-        "{} shares, {} networks, and 3 of vmette's own",
-        budget.used, budget.limit, count(DeviceKind::block), count(DeviceKind::share), count(DeviceKind::net));
+        "{} shares, {} networks, and {} of vmette's own",
+        budget.used, budget.limit, count(DeviceKind::block), count(DeviceKind::share), count(DeviceKind::net),
+        spec.vsock ? 4 : 3);
 }
 
 }  // namespace vmette::vm

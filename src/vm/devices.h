@@ -11,7 +11,7 @@
 
 namespace vmette::vm {
 
-enum class DeviceKind { block, share, net, rng, balloon, serial };
+enum class DeviceKind { block, share, net, vsock, rng, balloon, serial };
 
 struct Device {
     DeviceKind kind = DeviceKind::block;
@@ -43,8 +43,8 @@ struct Machine {
 /// ACPI is off where the kernel can do without and the devices fit.
 Machine choose_machine(const VmSpec& spec);
 
-/// Root, the user's disks in the manifest's order, scratch, shares (a root directory before the others), network, rng,
-/// balloon, channel. A spec with an empty root path has no root device: the accelerator's probe boots so.
+/// Root, the user's disks in the manifest's order, scratch, shares (a root directory before the others), network,
+/// vsock, rng, balloon, channel. A spec with an empty root path has no root device: the accelerator's probe boots so.
 std::vector<Device> device_list(const VmSpec& spec);
 
 /// `unsupported`, with the counts, when the machine cannot hold the devices.

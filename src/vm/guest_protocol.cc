@@ -36,6 +36,12 @@ std::string_view name_of(Type type) {
             return "credit";
         case Type::artifacts:
             return "artifacts";
+        case Type::call:
+            return "call";
+        case Type::out_end:
+            return "out_end";
+        case Type::gone:
+            return "gone";
         default:
             return {};
     }
@@ -57,6 +63,10 @@ std::uint32_t max_payload(Type type) {
 bool belongs_to_session(Type type) {
     return type == Type::hello || type == Type::ready || type == Type::finished || type == Type::beat ||
            type == Type::artifacts;
+}
+
+bool belongs_to_call(const wire::Header& header) {
+    return header.stream >= wire::kFirstCallStream && !belongs_to_session(header.type);
 }
 
 /// Why a frame of this type cannot come now; empty when it can.
@@ -153,7 +163,13 @@ Result<> GuestProtocol::check_header(const wire::Header& header) const {
     if (header.length > max_payload(header.type))
         return fail(ErrorCode::protocol, "the guest sent '{}' with {} bytes, where {} are allowed", name, header.length,
                     max_payload(header.type));
+    if (belongs_to_call(header)) {
+        if (phase_ >= Phase::launching) return calls_.check(header, name);
+        return fail(ErrorCode::protocol, "the guest sent '{}' before a command was given", name);
+    }
     if (header.stream >= kFirstSideStream && !belongs_to_session(header.type)) return sides_.check(header, name);
+    bool only_of_calls = header.type == Type::call || header.type == Type::out_end || header.type == Type::gone;
+    if (only_of_calls) return fail(ErrorCode::protocol, "the guest sent '{}' on stream {}", name, header.stream);
     bool known_stream = header.stream == 0 ? belongs_to_session(header.type) || header.type == Type::failed
                                            : header.stream == kCommandStream && !belongs_to_session(header.type);
     if (!known_stream) return fail(ErrorCode::protocol, "the guest sent '{}' on stream {}", name, header.stream);
@@ -163,6 +179,7 @@ Result<> GuestProtocol::check_header(const wire::Header& header) const {
 }
 
 Result<> GuestProtocol::dispatch(const wire::Header& header, std::string_view payload) {
+    if (header.stream >= wire::kFirstCallStream) return calls_.take(header, payload);
     if (header.stream >= kFirstSideStream) return sides_.take(header, payload);
     switch (header.type) {
         case Type::hello:

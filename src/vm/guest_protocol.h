@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "guest/protocol.h"
 #include "vm/artifact_reader.h"
+#include "vm/call_streams.h"
 #include "vm/session.h"
 #include "vm/side_streams.h"
 
@@ -46,9 +47,9 @@ enum class Phase { awaiting_hello, greeted, setting_up, ready, launching, runnin
 /// Move-only by its references; one thread. An event may call any function of this object but feed().
 class GuestProtocol {
 public:
-    /// `sides` may be null when no other command is ever opened.
-    GuestProtocol(const Clock& clock, GuestEvents& events, SideEvents* sides = nullptr)
-        : clock_(clock), events_(events), sides_(sides), beats_at_(clock.monotonic()) {}
+    /// `sides` may be null when no other command is ever opened, `calls` when no call is taken.
+    GuestProtocol(const Clock& clock, GuestEvents& events, SideEvents* sides = nullptr, CallEvents* calls = nullptr)
+        : clock_(clock), events_(events), sides_(sides), calls_(calls), beats_at_(clock.monotonic()) {}
 
     /// Takes the next bytes. Fails with `protocol` and one line that names the offence; nothing may be fed after that.
     Result<> feed(std::string_view bytes);
@@ -74,6 +75,8 @@ public:
 
     SideStreams& sides() { return sides_; }
     const SideStreams& sides() const { return sides_; }
+    CallStreams& calls() { return calls_; }
+    const CallStreams& calls() const { return calls_; }
     Phase phase() const { return phase_; }
     std::size_t stdin_room() const { return stdin_room_; }
 
@@ -91,7 +94,8 @@ private:
 
     const Clock& clock_;
     GuestEvents& events_;
-    SideStreams sides_;    ///< what does not belong to the run's own command
+    SideStreams sides_;  ///< what does not belong to the run's own command
+    CallStreams calls_;
     std::string pending_;  ///< the start of a frame that is not whole yet
     Phase phase_ = Phase::awaiting_hello;
     bool failed_ = false, finishing_ = false, stopped_ = false;

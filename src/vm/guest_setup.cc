@@ -98,6 +98,7 @@ wire::Setup compose_setup(const VmSpec& spec, const GuestSetup& setup, const Set
     out.memory_reserve = memory_reserve(spec.memory_bytes);
     out.pids = setup.pids;
     out.restored = facts.restored;
+    out.call_port = facts.call_port;
     return out;
 }
 

@@ -20,6 +20,7 @@ struct SetupFacts {
     ShareTransport transport{};        ///< of all shares
     const NetSettings* net = nullptr;  ///< borrowed; null: no network
     bool restored = false;             ///< the guest comes from a snapshot
+    std::uint32_t call_port = 0;       ///< 0: programs cannot call the host
 };
 
 /// Bytes of fresh randomness for the guest's pool: twice what its generator's key takes.

@@ -9,6 +9,7 @@
 #include "vm/guarded.h"
 #include "vm/guest_setup.h"
 #include "vm/snapshots.h"
+#include "vm/vsock.h"
 
 namespace vmette::vm {
 namespace {
@@ -53,15 +54,22 @@ LiveSession::LiveSession(asio::io_context& io, const SessionHost& host, const Vm
       spec_(spec),
       observer_(observer),
       parts_(std::move(parts)),
-      channel_(io, std::move(parts_.connections.channel), host.clock, *this, &sides_),
+      channel_(io, std::move(parts_.connections.channel), host.clock, *this, &sides_, &calls_),
       sides_(io, channel_),
+      calls_(channel_, [this](std::unique_ptr<GuestCall> call) { take_call(std::move(call)); }),
       console_(io, std::move(parts_.connections.console),
                [this](std::string_view bytes) {
                    if (!over_) observer_.on_console(bytes);
                }),
       qmp_(io, std::move(parts_.connections.qmp), [this](const QmpEvent& event) { on_qmp(event); }),
       silence_timer_(io),
-      patience_(io) {}
+      patience_(io) {
+    if (!parts_.vsock) return;
+    vsock_calls_.emplace(
+        io, std::move(parts_.vsock->listener),
+        [cid = parts_.vsock->cid](int socket) { return vsock_peer(socket) == cid; },
+        [this](std::unique_ptr<GuestCall> call) { take_call(std::move(call)); });
+}
 
 LiveSession::~LiveSession() { pull(); }
 
@@ -83,6 +91,8 @@ Result<> LiveSession::start() {
             helper_ended(helper_message("slirp4netns", status, parts_.net->last_words()));
         }));
     }
+    calls_.start(std::shared_ptr<GuestCalls>(shared_from_this(), &calls_));
+    if (vsock_calls_) vsock_calls_->start(self);
     channel_.start(self);
     console_.start(self);
     qmp_.start(self);
@@ -136,6 +146,7 @@ void LiveSession::send_setup() {
     facts.entropy = fresh_entropy();
     if (!parts_.shares.empty()) facts.transport = parts_.shares.front().transport;
     facts.restored = warm();
+    facts.call_port = parts_.call_port;
     facts.net = parts_.net ? &parts_.net->settings() : nullptr;
     auto sent = channel_.setup(compose_setup(spec_, *setup_, facts));
     setup_.reset();
@@ -184,6 +195,8 @@ void LiveSession::stop_listening() {
     over_ = true;
     channel_.close();
     sides_.close();
+    calls_.close();
+    if (vsock_calls_) vsock_calls_->close();
     console_.close();
     qmp_.close();
     for (auto& watch : watches_) {
@@ -321,6 +334,10 @@ void LiveSession::finished(const wire::Usage& usage) {
     out.oom_kills = usage.oom_kills;
     out.warnings = harmless_lines(usage.warnings);
     observer_.on_finished(out);
+}
+
+void LiveSession::take_call(std::unique_ptr<GuestCall> call) {
+    if (!over_) observer_.on_call(std::move(call));
 }
 
 void LiveSession::stdin_room() { observer_.on_stdin_room(); }

@@ -12,10 +12,12 @@
 #include "vm/channel.h"
 #include "vm/console.h"
 #include "vm/death.h"
+#include "vm/guest_calls.h"
 #include "vm/parts.h"
 #include "vm/qmp.h"
 #include "vm/session.h"
 #include "vm/side_commands.h"
+#include "vm/vsock_calls.h"
 
 namespace vmette::vm {
 
@@ -36,6 +38,7 @@ public:
     std::vector<std::string> pull();
     bool over() const { return over_; }
     bool warm() const { return !parts_.snapshot.empty(); }
+    std::uint32_t call_port() const { return parts_.call_port; }
     Channel& channel() { return channel_; }
     SideCommands& sides() { return sides_; }
 
@@ -52,6 +55,9 @@ private:
     void stdin_room() override;
     void channel_ended(const Result<>& cut) override;
     void channel_broken(const Error& error) override;
+
+    /// By either way.
+    void take_call(std::unique_ptr<GuestCall> call);
 
     using Watch = asio::posix::stream_descriptor;
     template <class Handler>
@@ -78,6 +84,8 @@ private:
     Parts parts_;
     Channel channel_;
     SideCommands sides_;
+    GuestCalls calls_;
+    std::optional<VsockCalls> vsock_calls_;
     Console console_;
     Qmp qmp_;
     std::vector<std::unique_ptr<Watch>> watches_;

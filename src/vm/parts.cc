@@ -21,6 +21,8 @@ namespace {
 constexpr int kFirstInherited = 3;
 /// How long the kernel may take to end a process that was sent SIGKILL before we go on without its status.
 constexpr std::chrono::seconds kReapLimit{2};
+/// Of calls over the channel alone, where any number does.
+constexpr std::uint32_t kCallPort = 5000;
 /// How long to find out whether virtiofsd works here.
 constexpr std::chrono::seconds kShareProbeLimit{2};
 
@@ -74,10 +76,31 @@ Result<QemuPlan> Parts::plan(const VmSpec& spec) {
     return plan;
 }
 
-Result<Parts> Parts::make(const SessionHost& host, const VmSpec& spec) {
-    VMETTE_TRY(QemuPlan plan, Parts::plan(spec));
+void Parts::open_calls(VmSpec& spec) {
+    if (!spec.call_port) return;
+    call_port = *spec.call_port != 0 ? *spec.call_port : kCallPort;
+    if (!spec.vsock) return;
+    auto opened = Vsock::open(*spec.call_port);
+    if (opened) {
+        call_port = opened->port;
+        vsock = *std::move(opened);
+        return;
+    }
+    log(LogLevel::warn, "no vsock: {}; programs call the host by vsock-send alone", opened.error().text());
+    spec.vsock = false;
+}
+
+Result<Parts> Parts::make(const SessionHost& host, const VmSpec& asked) {
     Parts parts;
+    VmSpec spec = asked;
+    parts.open_calls(spec);
+    VMETTE_TRY(QemuPlan plan, Parts::plan(spec));
     parts.resources_ = &host.resources;
+    if (parts.vsock) {
+        QemuDevice* device = find_device(plan, DeviceKind::vsock, {});
+        device->cid = parts.vsock->cid;
+        device->fd = parts.inherit(parts.vsock->vhost.get());
+    }
     // The helpers first: they come up while QEMU starts.
     VMETTE_CHECK_OK(parts.start_network(spec, plan));
     VMETTE_CHECK_OK(parts.serve_shares(spec, plan));
@@ -190,6 +213,7 @@ Result<> Parts::start_qemu(QemuPlan plan) {
         if (share.server) share.server->close_socket();
         share.folder.reset();
     }
+    if (vsock) vsock->vhost.reset();
     // The locks of the user's disks are QEMU's now, and go with it. The scratch disk stays open, see release().
     disks_.clear();
     return {};

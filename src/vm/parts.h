@@ -14,6 +14,7 @@
 #include "vm/qemu_args.h"
 #include "vm/session.h"
 #include "vm/shares.h"
+#include "vm/vsock.h"
 
 namespace vmette::vm {
 
@@ -48,6 +49,8 @@ public:
     Connections connections;
     std::vector<ServedShare> shares;
     std::optional<NetNamespace> net;
+    std::optional<Vsock> vsock;
+    std::uint32_t call_port = 0;     ///< 0: programs of the guest cannot call the host
     std::filesystem::path snapshot;  ///< that QEMU starts from; empty: it boots
     int snapshot_fd = -1;            ///< its number in QEMU's process
 
@@ -57,6 +60,8 @@ public:
 
 private:
     Parts() = default;
+    /// Decides the port, and whether the machine gets the vsock that its spec allows.
+    void open_calls(VmSpec& spec);
     static Result<QemuPlan> plan(const VmSpec& spec);
     Result<> open_disks(const SessionHost& host, const VmSpec& spec, Fd root, QemuPlan& plan);
     Result<> serve_shares(const VmSpec& spec, QemuPlan& plan);

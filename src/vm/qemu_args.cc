@@ -126,6 +126,10 @@ void add_device(const QemuPlan& plan, const QemuDevice& d, std::vector<std::stri
                        {"-netdev", d.fd < 0 ? "hubport,id=net0,hubid=0" : fmt::format("tap,id=net0,fd={}", d.fd),
                         "-device", fmt::format("virtio-net-device,{},netdev=net0,mac={}", bus, d.mac)});
             return;
+        case DeviceKind::vsock:
+            out.insert(out.end(),
+                       {"-device", fmt::format("vhost-vsock-device,{},guest-cid={},vhostfd={}", bus, d.cid, d.fd)});
+            return;
         case DeviceKind::rng:
             out.insert(out.end(), {"-object", "rng-builtin,id=rng0", "-device",
                                    fmt::format("virtio-rng-device,{},rng=rng0", bus)});

@@ -15,11 +15,12 @@ namespace vmette::vm {
 /// A device and what lies behind it. Descriptors are named by their number in QEMU's process.
 struct QemuDevice {
     Device device;
-    int fd = -1;                          ///< block: the opened disk; share: vhost-user socket, or the folder (O_PATH)
+    int fd = -1;  ///< block: the opened disk; share: vhost-user socket, or the folder (O_PATH); vsock
     DiskFormat format = DiskFormat::raw;  ///< block
     bool discard_contents = false;        ///< block: nothing in it outlives the run, so flushes need not reach the host
     ShareTransport transport{};           ///< share
     std::string mac;                      ///< net; its fd is the tap's, or -1: no link
+    std::uint32_t cid = 0;                ///< vsock: the guest's address
 };
 
 /// Where the guest's memory comes from.

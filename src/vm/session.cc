@@ -51,6 +51,7 @@ public:
     ~SessionHandle() override { live_->pull(); }
 
     bool warm() const override { return live_->warm(); }
+    std::uint32_t call_port() const override { return live_->call_port(); }
     void setup(const GuestSetup& setup) override { live_->setup(setup); }
     void exec(const GuestCommand& command) override { live_->exec(command); }
     Result<std::unique_ptr<SideCommand>> open_side(const GuestCommand& command, SideObserver& observer) override {

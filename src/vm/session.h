@@ -73,6 +73,39 @@ struct Death {
 /// After so long without a sign of life the session gives the guest up. Silence is reported after one second.
 constexpr std::chrono::seconds kSilenceLimit{10};
 
+/// Hears of one call that a program of the guest made to the host. Called as SessionObserver is; it may let go of its
+/// GuestCall at any time.
+class CallObserver {
+public:
+    virtual ~CallObserver() = default;
+    /// Only after GuestCall::accept(). Credit is given back with GuestCall::consumed(); without it the program stops
+    /// after 256 KiB.
+    virtual void on_bytes(std::string_view bytes) = 0;
+    /// The program has ended its side.
+    virtual void on_end() = 0;
+    /// There is room for more bytes to the program.
+    virtual void on_room() = 0;
+    /// The program's end is closed; the last event. None comes when the machine goes first.
+    virtual void on_gone() = 0;
+};
+
+/// One such call. Destroying it hangs up: the program's writes fail from then on. Harmless when the machine is gone.
+class GuestCall {
+public:
+    virtual ~GuestCall() = default;
+    /// `observer` is borrowed until the end of the call or of this object.
+    virtual void attend(CallObserver& observer) = 0;
+    /// Somebody is there for it: bytes come. Until then they wait with the program. Once.
+    virtual void accept() = 0;
+    /// Bytes that may be sent now.
+    virtual std::size_t room() const = 0;
+    /// Requires bytes.size() <= room().
+    virtual void send(std::string_view bytes) = 0;
+    /// No more is sent.
+    virtual void end() = 0;
+    virtual void consumed(std::size_t bytes) = 0;
+};
+
 /// Called on the session's thread, never from inside a call into the session. After on_death nothing follows.
 class SessionObserver {
 public:
@@ -92,6 +125,8 @@ public:
     virtual void on_silence(bool silent) = 0;
     /// There is room for more stdin; see Session::stdin_room().
     virtual void on_stdin_room() = 0;
+    /// A program of the guest calls the host; where that means nothing, it hears that nobody is there.
+    virtual void on_call(std::unique_ptr<GuestCall> call) { call.reset(); }
     virtual void on_death(const Death& death) = 0;
 };
 
@@ -152,6 +187,8 @@ public:
 
     /// The guest was started from a snapshot.
     virtual bool warm() const = 0;
+    /// The number under which its programs call the host; 0: they cannot. The spec's own, where that names one.
+    virtual std::uint32_t call_port() const = 0;
     /// After on_hello: answered by on_ready or on_guest_failure.
     virtual void setup(const GuestSetup& setup) = 0;
     /// After on_ready: answered by on_started or on_guest_failure, later on_exited.

@@ -1,5 +1,7 @@
 #include "vm/side_streams.h"
 
+#include <utility>
+
 namespace vmette::vm {
 namespace {
 
@@ -14,9 +16,10 @@ Failure malformed(const wire::Header& header, std::string_view what) {
 }  // namespace
 
 std::uint16_t SideStreams::open() {
-    while (next_ < kFirstSideStream || streams_.contains(next_)) ++next_;
+    auto after = [](std::uint16_t stream) { return static_cast<std::uint16_t>((stream + 1) % wire::kFirstCallStream); };
+    while (next_ < kFirstSideStream || streams_.contains(next_)) next_ = after(next_);
     streams_.emplace(next_, State{});
-    return next_++;
+    return std::exchange(next_, after(next_));
 }
 
 std::size_t SideStreams::stdin_room(std::uint16_t stream) const {

@@ -32,7 +32,7 @@ public:
     /// `events` may be null when open() is never called.
     explicit SideStreams(SideEvents* events) : events_(events) {}
 
-    /// A number that is not in use. Requires that size() is below 60000.
+    /// A number that is not in use. Requires that size() is below 30000.
     std::uint16_t open();
     std::size_t size() const { return streams_.size(); }
     bool is_open(std::uint16_t stream) const { return streams_.contains(stream); }

@@ -45,7 +45,7 @@ std::string this_boot() { return own_identity().boot_id.substr(0, 8) + "-"; }
 
 bool can_be_frozen(const VmSpec& spec) {
     return spec.accel == Accel::tcg && spec.root.source == RootSource::block_image && !spec.root.path.empty() &&
-           spec.disks.empty() && spec.shares.empty();
+           spec.disks.empty() && spec.shares.empty() && !spec.vsock;
 }
 
 }  // namespace

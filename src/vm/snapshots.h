@@ -34,7 +34,7 @@ public:
     /// Where the snapshot of such a machine is kept: its name stands for all that went into the guest so far (QEMU with
     /// its arguments, kernel, initramfs, the disks' sizes). Nothing for machines that always boot: with folders of the
     /// host (virtio-fs does not migrate), with disks of the user's (whose partitions were read already), under KVM
-    /// (not tried).
+    /// and with a vsock (not tried).
     std::optional<std::filesystem::path> place(const VmSpec& spec) const;
     /// `io` when others can write their folder, or own it: then none is used, and none is made.
     Result<> check_folder() const;

@@ -73,6 +73,10 @@ struct VmSpec {
     /// What choose_share_transport() found, when the caller remembers it; else each session with shares asks anew.
     std::optional<ShareTransport> share_transport;
     NetMode net = NetMode::none;
+    /// Under which programs of the guest call the host; 0: any number. None: they cannot.
+    std::optional<std::uint32_t> call_port;
+    /// They can by AF_VSOCK too: the machine has a device for it, where the host still has one by then.
+    bool vsock = false;
     /// Start from a snapshot of a booted guest where there is one (snapshots.h); the machine is the same.
     bool warm = false;
     bool operator==(const VmSpec&) const = default;

@@ -74,6 +74,18 @@ TEST_F(HostileGuestTest, EndlessCreditEndsTheRun) {
     expect_refused("credit", "the guest granted 4294967295 bytes of credit for stdin, having taken 0", true);
 }
 
+TEST_F(HostileGuestTest, CallsBeyondTheirNumberEndTheRun) {
+    expect_refused("calls", "the guest sent 'call' on stream 32800 beyond the number of calls that it may make", true);
+}
+
+TEST_F(HostileGuestTest, CallThatSendsWithoutCreditEndsTheRun) {
+    expect_refused("call-flood", "the guest sent 65536 bytes on call 32768 with credit for 0", true);
+}
+
+TEST_F(HostileGuestTest, GuestThatCallsWithoutEndAndReadsNothingEndsTheRun) {
+    expect_refused("call-churn", "the guest stopped reading its channel", true);
+}
+
 TEST_F(HostileGuestTest, FloodOfBeatsEndsTheRun) {
     expect_refused("beats", "the guest floods the channel with beats", true);
 }

@@ -130,6 +130,13 @@ void after_start(std::string_view deed) {
     } else if (deed == "credit") {  // far more than any sane guest, again and again
         for (int i = 0; i < 1000; ++i)
             say(Type::credit, 1, Credit{.channel = static_cast<std::uint8_t>(Type::in), .bytes = 0xFFFFFFFF});
+    } else if (deed == "calls") {
+        for (std::uint16_t stream = kFirstCallStream;; ++stream) put(frame(Type::call, stream, ""));
+    } else if (deed == "call-flood") {  // at whoever is there, without asking
+        put(frame(Type::call, kFirstCallStream, ""));
+        for (;;) put(frame(Type::out, kFirstCallStream, std::string(kMaxChunk, 'x')));
+    } else if (deed == "call-churn") {  // calls without end, and nothing of them is ever read
+        for (;;) put(frame(Type::call, kFirstCallStream, "") + frame(Type::gone, kFirstCallStream, ""));
     } else if (deed == "text") {
         vmette::wire::Failure failure;
         failure.kind = static_cast<std::uint8_t>(FailureKind::setup);

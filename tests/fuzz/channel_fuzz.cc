@@ -11,6 +11,8 @@
 #include <map>
 #include <optional>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "vm/guest_protocol.h"
 
@@ -47,6 +49,34 @@ public:
 private:
     std::map<std::uint16_t, int> started_;
     std::map<std::uint16_t, std::size_t> bytes_;
+};
+
+/// And of the guest's calls.
+class CallChecker final : public CallEvents {
+public:
+    std::size_t granted = 0;
+    void call_opened(std::uint16_t stream) override {
+        if (stream < wire::kFirstCallStream || !open_.emplace(stream, false).second) std::abort();
+        if (open_.size() > wire::kMaxCalls) std::abort();
+    }
+    void call_bytes(std::uint16_t stream, std::string_view bytes) override {
+        if (open_.at(stream) || bytes.empty() || bytes.size() > granted) std::abort();
+        granted -= bytes.size();
+    }
+    void call_ended(std::uint16_t stream) override {
+        if (std::exchange(open_.at(stream), true)) std::abort();
+    }
+    void call_room(std::uint16_t stream) override {
+        if (!open_.contains(stream)) std::abort();
+    }
+    void call_gone(std::uint16_t stream) override {
+        if (open_.erase(stream) != 1) std::abort();
+        gone.push_back(stream);
+    }
+    std::vector<std::uint16_t> gone;
+
+private:
+    std::map<std::uint16_t, bool> open_;
 };
 
 /// Holds the promises that the session builds on.
@@ -107,7 +137,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     StillClock clock;
     Checker checker;
     SideChecker side_checker;
-    GuestProtocol protocol(clock, checker, &side_checker);
+    CallChecker call_checker;
+    GuestProtocol protocol(clock, checker, &side_checker, &call_checker);
     ArtifactChecker artifacts;
     unsigned reached = data[0] % 6;
     std::size_t step = data[1] == 0 ? size : data[1];
@@ -126,6 +157,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         protocol.sent_finish(reached == 4 ? ArtifactRequest{} : ArtifactRequest{{{"/out/**", 1 << 20}}, &artifacts});
         for (int i = 0; i < 3; ++i) protocol.sides().open();
         protocol.sides().sent_stdin(kFirstSideStream, 1000);
+        // One call that was accepted; of the others nobody takes anything.
+        feed(wire::Type::call, wire::kFirstCallStream, "");
+        protocol.calls().granted(wire::kFirstCallStream, call_checker.granted = 1000);
+        protocol.calls().sent(wire::kFirstCallStream, 1000);
     }
     std::string_view rest(reinterpret_cast<const char*>(data + 2), size - 2);
     while (!rest.empty()) {
@@ -134,6 +169,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         if (!protocol.feed(piece)) return 0;
         if (protocol.stdin_room() > wire::kInitialCredit) std::abort();
         if (protocol.sides().stdin_room(kFirstSideStream) > wire::kInitialCredit) std::abort();
+        if (protocol.calls().room(wire::kFirstCallStream) > wire::kInitialCredit) std::abort();
+        for (auto stream : std::exchange(call_checker.gone, {})) protocol.calls().hung_up(stream);
     }
     return 0;
 }

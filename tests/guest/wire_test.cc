@@ -23,6 +23,7 @@ Setup full_setup() {
     setup.secret_files = {{"TOKEN", "s3cret"}};
     setup.memory_reserve = 1ULL << 40;
     setup.pids = 77;
+    setup.call_port = 0xFFFFFFFE;
     return setup;
 }
 
@@ -130,6 +131,7 @@ TEST(WireTest, FieldsArriveAsTheyWereSent) {
     EXPECT_EQ(back.network.prefix, 24U);
     EXPECT_EQ(back.secret_files[0].value, "s3cret");
     EXPECT_EQ(back.pids, 77U);
+    EXPECT_EQ(back.call_port, 0xFFFFFFFEU);
 }
 
 TEST(WireTest, IntegersAreLittleEndian) {

@@ -164,10 +164,11 @@ TEST_F(BatchCreateTest, JobThatFitsIntoNoPoolIsRefusedByName) {
 }
 
 TEST_F(BatchCreateTest, WhatThisVersionCannotDoIsRefusedForAllJobsAtOnce) {
-    auto error = refused(kHead + "[[job]]\nname = \"job-{{n}}\"\nvm.vsock = 5000\nmatrix.n = [1, 2, 3, 4, 5, 6, 7]\n");
+    auto error = refused(
+        kHead + "[[job]]\nname = \"job-{{n}}\"\nsnapshot.setup = [\"true\"]\nmatrix.n = [1, 2, 3, 4, 5, 6, 7]\n");
     EXPECT_EQ(error.code, ErrorCode::unsupported);
-    EXPECT_THAT(error.text(), HasSubstr("job job-1: vm.vsock = a port is not available yet; job job-2: "));
-    EXPECT_THAT(error.text(), HasSubstr("job job-5: vm.vsock = a port is not available yet; and 2 more"));
+    EXPECT_THAT(error.text(), HasSubstr("job job-1: snapshot.setup is not available yet; job job-2: "));
+    EXPECT_THAT(error.text(), HasSubstr("job job-5: snapshot.setup is not available yet; and 2 more"));
 }
 
 TEST_F(BatchCreateTest, SecretWithoutItsVariableIsRefusedBeforeAnythingRuns) {

@@ -49,6 +49,32 @@ TEST(MachineSpecTest, MoreDevicesThanTheMachineTakesAreRefusedWithTheCount) {
         << spec.error().message;
 }
 
+TEST(MachineSpecTest, ProgramsCallTheHostUnlessThatIsOff) {
+    manifest::Sandbox made;
+    EXPECT_EQ(machine_spec(made, {}, {}, "id")->call_port, 0u) << "any number";
+    made.vm.vsock = manifest::VsockMode::port;
+    made.vm.vsock_port = 4000;
+    EXPECT_EQ(machine_spec(made, {}, {}, "id")->call_port, 4000u);
+    made.vm.vsock = manifest::VsockMode::off;
+    EXPECT_EQ(machine_spec(made, {}, {}, "id")->call_port, std::nullopt);
+}
+
+TEST(MachineSpecTest, VsockIsForMachinesThatBootAndHaveAPlaceForIt) {
+    manifest::Sandbox made;
+    vm::VmSpec spec = *machine_spec(made, {}, {}, "id");
+    EXPECT_FALSE(wants_vsock(made, spec)) << "a snapshot may start it";
+    spec.accel = vm::Accel::kvm;
+    EXPECT_TRUE(wants_vsock(made, spec));
+    spec.accel = vm::Accel::tcg;
+    made.snapshot.warm = false;
+    EXPECT_TRUE(wants_vsock(made, spec));
+    spec.disks.resize(20);
+    EXPECT_FALSE(wants_vsock(made, spec)) << "no place is left";
+    spec.disks.clear();
+    spec.call_port.reset();
+    EXPECT_FALSE(wants_vsock(made, spec));
+}
+
 TEST(GuestCommandTest, StringRunsUnderAShellAndAnArrayAsItIs) {
     auto made = sandbox();
     EXPECT_EQ(guest_command(made, {}, "id", "", no_environment)->argv,
@@ -88,6 +114,8 @@ TEST(GuestCommandTest, EnvironmentHasItsOrderOfPrecedence) {
     EXPECT_EQ(value_of(*command, "VMETTE_RUN_ID"), "run-1");
     EXPECT_EQ(value_of(*command, "VMETTE_JOB"), "job-1");
     EXPECT_EQ(value_of(*command, "VMETTE_VSOCK_PORT"), "");
+    name_call_port(*command, 4000);
+    EXPECT_EQ(value_of(*command, "VMETTE_VSOCK_PORT"), "4000");
 }
 
 TEST(GuestCommandTest, SecretThatIsNotSetNamesItselfAndItsVariable) {

@@ -92,6 +92,17 @@ TEST(DevicesTest, BudgetIsTwentyThree) {
     EXPECT_EQ(device_list(full).back().slot, 23u);
 }
 
+TEST(DevicesTest, VsockTakesAPlace) {
+    VmSpec spec = with_disks(4);
+    spec.vsock = true;
+    EXPECT_EQ(device_budget(spec).used, 9u);
+    VmSpec over = with_disks(19);
+    over.vsock = true;
+    auto refused = check_device_budget(over);
+    ASSERT_FALSE(refused);
+    EXPECT_TRUE(refused.error().message.ends_with("and 4 of vmette's own")) << refused.error().message;
+}
+
 TEST(DevicesTest, OverBudgetIsRefusedWithTheCounts) {
     VmSpec over = with_disks(20);
     over.root.upper = Upper::scratch;

@@ -22,8 +22,10 @@ TEST(GuestSetupTest, BlockRootWithScratchDisksSharesAndNetwork) {
     facts.entropy = "entropy";
     facts.transport = ShareTransport::virtiofs;
     facts.net = &net;
+    facts.call_port = 4000;
     wire::Setup setup = compose_setup(spec, wanted, facts);
 
+    EXPECT_EQ(setup.call_port, 4000u);
     EXPECT_EQ(setup.run_id, "01j");
     EXPECT_EQ(setup.hostname, "box");
     EXPECT_EQ(setup.unix_time_ns, 1'700'000'000'123'000'000u);
@@ -64,6 +66,7 @@ TEST(GuestSetupTest, SharedRootNamesItsTag) {
     EXPECT_EQ(setup.root_serial, "");
     EXPECT_EQ(setup.upper, static_cast<std::uint8_t>(wire::UpperKind::tmpfs));
     EXPECT_FALSE(setup.network.present);
+    EXPECT_EQ(setup.call_port, 0u);
 }
 
 TEST(GuestSetupTest, EntropyIsFreshEachTime) {

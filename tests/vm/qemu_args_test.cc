@@ -260,6 +260,20 @@ TEST(QemuArgumentsTest, KernelThatKnowsNeitherClockKeepsTheTimerChips) {
               "microvm,x-option-roms=off,rtc=on,acpi=on,mem-merge=off,dump-guest-core=off");
 }
 
+TEST(QemuArgumentsTest, VsockIsADeviceOnADescriptorOfOurs) {
+    VmSpec spec = small_spec();
+    spec.vsock = true;
+    QemuPlan plan = plan_for(spec);
+    auto device = std::ranges::find(plan.devices, DeviceKind::vsock, [](const auto& d) { return d.device.kind; });
+    ASSERT_NE(device, plan.devices.end());
+    device->cid = 77777;
+    device->fd = 42;
+    auto arguments = qemu_arguments(plan);
+    EXPECT_THAT(arguments,
+                ::testing::Contains(fmt::format("vhost-vsock-device,bus=virtio-mmio-bus.{},guest-cid=77777,vhostfd=42",
+                                                device->device.slot)));
+}
+
 TEST(QemuArgumentsTest, CommaInATagStaysInTheTag) {
     VmSpec spec = small_spec();
     spec.shares = {{"a,readonly=off", "/h", "/g", ShareMode::ro}};

@@ -88,6 +88,7 @@ TEST_F(SnapshotsTest, SomeMachinesAlwaysBoot) {
     EXPECT_TRUE(boots([](VmSpec& s) { s.root.source = RootSource::directory; }));
     EXPECT_TRUE(boots([](VmSpec& s) { s.disks = {{"/d", "/data", false}}; }));
     EXPECT_TRUE(boots([](VmSpec& s) { s.shares = {{"t", "/h", "/s", ShareMode::ro}}; }));
+    EXPECT_TRUE(boots([](VmSpec& s) { s.vsock = true; }));
     EXPECT_TRUE(boots([](VmSpec& s) { s.root.path = "/not/there"; }));
 }
 

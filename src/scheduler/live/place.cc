@@ -14,7 +14,6 @@
 namespace vmette::scheduler::live {
 namespace {
 
-constexpr std::string_view kSocketName = "control";
 constexpr int kBacklog = 64;
 /// A process that is still fetching an image accepts nobody; so many may wait, and more are not made to wait for ever.
 constexpr timeval kConnectLimit{2, 0};
@@ -34,10 +33,10 @@ Result<Fd> open_private(const std::filesystem::path& folder) {
 }
 
 /// Short whatever the folder's path is: sun_path holds 107 bytes.
-sockaddr_un address_in(const Fd& folder) {
+sockaddr_un address_in(const Fd& folder, std::string_view name) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
-    auto path = fmt::format("/proc/self/fd/{}/{}", folder.get(), kSocketName);
+    auto path = fmt::format("/proc/self/fd/{}/{}", folder.get(), name);
     std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
     return address;
 }
@@ -48,44 +47,45 @@ Result<Fd> make_socket(int flags) {
     return socket;
 }
 
-void remove_folder(const std::filesystem::path& folder) {
-    ::unlink((folder / kSocketName).c_str());
-    ::rmdir(folder.c_str());
+/// And its folder with the last one.
+void remove_socket(const std::filesystem::path& socket) {
+    ::unlink(socket.c_str());
+    ::rmdir(socket.parent_path().c_str());
 }
 
 }  // namespace
 
-Result<Place> Place::make(const Layout& layout, std::string_view run_id) {
+Result<Place> Place::make(const Layout& layout, std::string_view run_id, std::string_view name) {
     auto path = layout.live_dir(run_id);
     VMETTE_CHECK_OK(make_private_dir(path));
     // Whoever may write the folder above could put another one in its place.
     VMETTE_CHECK_OK(require_private(layout.runtime));
     VMETTE_TRY(Fd folder, open_private(path));
     VMETTE_TRY(Fd socket, make_socket(SOCK_NONBLOCK));
-    auto address = address_in(folder);
+    auto address = address_in(folder, name);
     // A socket gets the mode that its descriptor has at bind(2): never open to others, not even for a moment.
     if (::fchmod(socket.get(), 0600) != 0 ||
         ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
         ::listen(socket.get(), kBacklog) != 0) {
         auto error = fail_errno("make the run's socket in " + path.string());
-        remove_folder(path);
+        remove_socket(path / name);
         return error;
     }
-    return Place(std::move(path), std::move(socket));
+    return Place(path / name, std::move(socket));
 }
 
-Place::Place(Place&& other) noexcept : folder_(std::move(other.folder_)), listener_(std::move(other.listener_)) {
-    other.folder_.clear();
+Place::Place(Place&& other) noexcept : socket_(std::move(other.socket_)), listener_(std::move(other.listener_)) {
+    other.socket_.clear();
 }
 
 Place::~Place() {
-    if (!folder_.empty()) remove_folder(folder_);
+    if (!socket_.empty()) remove_socket(socket_);
 }
 
 Result<Fd> connect_to(const Layout& layout, std::string_view run_id) {
     VMETTE_TRY(Fd folder, open_private(layout.live_dir(run_id)));
     VMETTE_TRY(Fd socket, make_socket(0));
-    auto address = address_in(folder);
+    auto address = address_in(folder, kControlSocket);
     ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &kConnectLimit, sizeof kConnectLimit);
     int done = 0;
     do done = ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
@@ -104,7 +104,7 @@ Result<Fd> connect_to(const Layout& layout, std::string_view run_id) {
 
 bool has_socket(const Layout& layout, std::string_view run_id) {
     struct stat info{};
-    return ::lstat((layout.live_dir(run_id) / kSocketName).c_str(), &info) == 0 && S_ISSOCK(info.st_mode);
+    return ::lstat((layout.live_dir(run_id) / kControlSocket).c_str(), &info) == 0 && S_ISSOCK(info.st_mode);
 }
 
 bool is_own_peer(int socket) {

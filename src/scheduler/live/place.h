@@ -1,6 +1,6 @@
 #pragma once
-/// Where the sockets of live runs are: `runs/<id>/control` in the runtime folder, 0600 in folders of mode 0700. They
-/// are reached through their folder's descriptor, so that neither a long path nor a folder that is swapped matters.
+/// Where the sockets of live runs are: `runs/<id>/` in the runtime folder, 0600 in folders of mode 0700. They are
+/// reached through their folder's descriptor, so that neither a long path nor a folder that is swapped matters.
 
 #include <string>
 #include <string_view>
@@ -12,11 +12,14 @@
 
 namespace vmette::scheduler::live {
 
-/// The socket of a run, listening; gone from the disk with this object. Errors: io (the runtime folder is not the
+/// What a run listens on for vmette's own commands, and for readers of what its guest's programs send (calls/desk.h).
+constexpr std::string_view kControlSocket = "control", kCallSocket = "vsock";
+
+/// A socket of a run, listening; gone from the disk with this object. Errors: io (the runtime folder is not the
 /// caller's own, or others may write it).
 class Place {
 public:
-    static Result<Place> make(const Layout& layout, std::string_view run_id);
+    static Result<Place> make(const Layout& layout, std::string_view run_id, std::string_view name = kControlSocket);
     Place(Place&& other) noexcept;
     Place& operator=(Place&&) = delete;
     ~Place();
@@ -25,8 +28,8 @@ public:
     int listener() const { return listener_.get(); }
 
 private:
-    Place(std::filesystem::path folder, Fd listener) : folder_(std::move(folder)), listener_(std::move(listener)) {}
-    std::filesystem::path folder_;  ///< empty: moved away
+    Place(std::filesystem::path socket, Fd listener) : socket_(std::move(socket)), listener_(std::move(listener)) {}
+    std::filesystem::path socket_;  ///< empty: moved away
     Fd listener_;
 };
 

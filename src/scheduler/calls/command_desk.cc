@@ -1,0 +1,108 @@
+#include "scheduler/calls/command_desk.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <utility>
+
+#include "base/log.h"
+
+namespace vmette::scheduler::calls {
+namespace {
+
+/// From the machine's end, by which the commands' input ends too, to SIGKILL.
+constexpr std::chrono::seconds kFarewell{5};
+
+std::vector<std::string> own_environment() {
+    std::vector<std::string> out;
+    for (char** variable = ::environ; variable != nullptr && *variable != nullptr; ++variable)
+        out.emplace_back(*variable);
+    return out;
+}
+
+}  // namespace
+
+CommandDesk::CommandDesk(asio::io_context& io, std::string command, std::string_view run_id, Warn warn)
+    : Desk(io, kFarewell),
+      command_(std::move(command)),
+      environment_(own_environment()),
+      warn_(std::move(warn)),
+      rate_timer_(io) {
+    environment_.push_back(fmt::format("VMETTE_RUN_ID={}", run_id));
+}
+
+bool CommandDesk::take_turn() {
+    auto now = std::chrono::steady_clock::now();
+    std::chrono::duration<double> since = now - std::exchange(turns_at_, now);
+    turns_ = std::min<double>(kMaxCommands, turns_ + since.count() * kCommandsPerSecond);
+    if (turns_ >= 1) {
+        turns_ -= 1;
+        return true;
+    }
+    rate_waits_ = true;
+    rate_timer_.expires_after(
+        std::chrono::duration_cast<Duration>(std::chrono::duration<double>(1 / kCommandsPerSecond)));
+    rate_timer_.async_wait([this](asio::error_code stopped) {
+        rate_waits_ = false;
+        if (!stopped) serve();
+    });
+    return false;
+}
+
+void CommandDesk::serve() {
+    while (anybody_waits() && !is_leaving() && !rate_waits_ && running_.size() < kMaxCommands && take_turn()) {
+        auto link = next_caller();
+        auto begun = begin(link);
+        if (begun) continue;
+        if (!std::exchange(failure_told_, true)) warn_("--vsock-exec: " + begun.error().text());
+        link->guest_gone();
+    }
+}
+
+Result<> CommandDesk::begin(const std::shared_ptr<Link>& link) {
+    VMETTE_TRY(auto input, make_pipe());
+    VMETTE_TRY(auto output, make_pipe());
+    ProcessSpec spec;
+    spec.argv = {"/bin/sh", "-c", command_};
+    spec.environment = environment_;
+    spec.descriptors = {{input[0].get(), 0}, {output[1].get(), 1}, {STDERR_FILENO, 2}};
+    VMETTE_TRY(Process process, spawn(spec));
+    VMETTE_TRY(Fd end, duplicate(process.pidfd()));
+    auto command = running_.emplace(running_.end(), io(), std::move(process), link);
+    asio::error_code failed;
+    command->end.assign(end.release(), failed);
+    command->end.async_wait(asio::posix::stream_descriptor::wait_read, [this, command](asio::error_code stopped) {
+        if (!stopped) ended(command);
+    });
+    link->join(std::move(output[0]), std::move(input[1]));
+    return {};
+}
+
+void CommandDesk::ended(std::list<Running>::iterator command) {
+    auto status = command->process.try_wait();
+    log(LogLevel::info, "the command of --vsock-exec {}", describe_status(status.value_or(0)));
+    auto link = command->link;
+    running_.erase(command);
+    link->host_gone();
+    if (is_leaving())
+        finish_if_done();
+    else
+        serve();
+}
+
+void CommandDesk::give_up() {
+    if (running_.empty()) return;
+    warn_(fmt::format("--vsock-exec: {} did not end within {} s of the run, and {} killed",
+                      running_.size() == 1 ? "a command" : fmt::format("{} commands", running_.size()),
+                      kFarewell.count(), running_.size() == 1 ? "was" : "were"));
+    for (auto& command : running_) {
+        // The whole group: a pipeline is more than its shell.
+        ::kill(-command.process.pid(), SIGKILL);
+        command.process.kill();
+    }
+    running_.clear();
+}
+
+}  // namespace vmette::scheduler::calls
