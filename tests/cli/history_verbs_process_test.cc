@@ -350,5 +350,17 @@ TEST_F(HistoryVerbsTest, BatchIsNamedAsTheBatchVerbsTakeIt) {
     EXPECT_EQ(names({"--batch", "nightly"}), std::vector<std::string>{"job"});
 }
 
+TEST_F(HistoryVerbsTest, RerunReadsNoDefaultsButHearsOfAWrongConfig) {
+    auto run = finished("old", 0);
+    run.manifest = "schema = 1\nrootfs = \"registry.example/app:1\"\n";
+    insert(run);
+    std::filesystem::create_directories(home_.layout().config);
+    std::ofstream(home_.layout().config_file()) << "[defaults]\nvcpus = \"wrong\"\n[images]\nttl = \"soon\"\n";
+    auto refused = home_.run({"rerun", "old"});
+    EXPECT_EQ(refused.code, 2);
+    EXPECT_THAT(refused.err, AllOf(HasSubstr(":4:7: error: images.ttl must be"), HasSubstr("\n    ttl = \"soon\"\n"),
+                                   Not(HasSubstr("vcpus"))));
+}
+
 }  // namespace
 }  // namespace vmette::cli
