@@ -1,11 +1,13 @@
 #include "base/digest.h"
 
+// The digest alone: what OpenSSL 3 would have in its place brings all its algorithms, and 0.5 ms to every start.
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include <fcntl.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/sha.h>
 #include <sys/random.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <cstdlib>
@@ -30,26 +32,23 @@ std::string hex_of(std::span<const unsigned char> bytes) {
 }  // namespace
 
 struct Sha256::State {
-    EVP_MD_CTX* context = EVP_MD_CTX_new();
-    ~State() { EVP_MD_CTX_free(context); }
+    SHA256_CTX context{};
 };
 
-Sha256::Sha256() : state_(std::make_unique<State>()) {
-    if (state_->context == nullptr || EVP_DigestInit_ex(state_->context, EVP_sha256(), nullptr) != 1) std::abort();
-}
+Sha256::Sha256() : state_(std::make_unique<State>()) { ::SHA256_Init(&state_->context); }
 Sha256::Sha256(Sha256&&) noexcept = default;
 Sha256& Sha256::operator=(Sha256&&) noexcept = default;
 Sha256::~Sha256() = default;
 
-void Sha256::update(std::span<const std::byte> data) {
-    if (EVP_DigestUpdate(state_->context, data.data(), data.size()) != 1) std::abort();
+void Sha256::update(std::span<const std::byte> data) { ::SHA256_Update(&state_->context, data.data(), data.size()); }
+
+std::array<unsigned char, Sha256::kBytes> Sha256::bytes() {
+    std::array<unsigned char, kBytes> digest{};
+    ::SHA256_Final(digest.data(), &state_->context);
+    return digest;
 }
 
-std::string Sha256::hex() {
-    std::array<unsigned char, 32> digest{};
-    if (EVP_DigestFinal_ex(state_->context, digest.data(), nullptr) != 1) std::abort();
-    return hex_of(digest);
-}
+std::string Sha256::hex() { return hex_of(bytes()); }
 
 std::string sha256_hex(std::string_view text) {
     Sha256 hash;
@@ -57,14 +56,31 @@ std::string sha256_hex(std::string_view text) {
     return hash.hex();
 }
 
+// RFC 2104, with SHA-256's block of 64 bytes.
 std::string hmac_sha256_hex(std::string_view key, std::string_view text) {
-    std::array<unsigned char, 32> digest{};
-    unsigned int length = 0;
-    const auto* bytes = reinterpret_cast<const unsigned char*>(text.data());
-    if (::HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), bytes, text.size(), digest.data(), &length) ==
-        nullptr)
-        std::abort();
-    return hex_of(digest);
+    constexpr std::size_t kBlock = 64;
+    std::array<unsigned char, kBlock> padded{};
+    if (key.size() > kBlock) {
+        Sha256 of_key;
+        of_key.update(key);
+        std::ranges::copy(of_key.bytes(), padded.begin());
+    } else {
+        std::ranges::copy(key, padded.begin());
+    }
+    auto keyed = [&](unsigned char pad) {
+        std::array<unsigned char, kBlock> block{};
+        std::ranges::transform(padded, block.begin(), [&](unsigned char byte) { return byte ^ pad; });
+        Sha256 hash;
+        hash.update(std::as_bytes(std::span(block)));
+        return hash;
+    };
+    constexpr unsigned char kInner = 0x36, kOuter = 0x5c;
+    Sha256 inner = keyed(kInner);
+    inner.update(text);
+    Sha256 outer = keyed(kOuter);
+    auto of_inner = inner.bytes();
+    outer.update(std::as_bytes(std::span(of_inner)));
+    return outer.hex();
 }
 
 std::string random_hex(std::size_t bytes) {

@@ -16,12 +16,15 @@ namespace vmette {
 /// Hashes a stream piece by piece. Move-only; one use.
 class Sha256 {
 public:
+    static constexpr std::size_t kBytes = 32;
     Sha256();
     Sha256(Sha256&&) noexcept;
     Sha256& operator=(Sha256&&) noexcept;
     ~Sha256();
     void update(std::span<const std::byte> data);
     void update(std::string_view text) { update(std::as_bytes(std::span(text))); }
+    /// Ends the hash, as hex() does.
+    std::array<unsigned char, kBytes> bytes();
     /// 64 lower-case hexadecimal digits. Ends the hash.
     std::string hex();
 

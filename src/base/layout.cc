@@ -68,15 +68,40 @@ Result<> make_private_dir(const std::filesystem::path& path) {
     return {};
 }
 
-Result<> require_private(const std::filesystem::path& path) {
-    struct stat info{};
-    if (::stat(path.c_str(), &info) != 0) return fail_errno(path.string());
+namespace {
+
+Result<> check_private(const struct stat& info, const std::filesystem::path& path) {
     if (info.st_uid != ::geteuid())
         return fail(ErrorCode::io, "{} belongs to another user (uid {}): what it holds cannot be trusted",
                     path.string(), info.st_uid);
     if ((info.st_mode & 022) == 0) return {};
     return fail(ErrorCode::io, "{} can be written by other users (mode {:04o}): chmod go-w {}", path.string(),
                 info.st_mode & 07777, path.string());
+}
+
+}  // namespace
+
+Result<> require_private(const std::filesystem::path& path) {
+    struct stat info{};
+    if (::stat(path.c_str(), &info) != 0) return fail_errno(path.string());
+    return check_private(info, path);
+}
+
+Result<> require_private(const Fd& file, const std::filesystem::path& path) {
+    struct stat info{};
+    if (::fstat(file.get(), &info) != 0) return fail_errno(path.string());
+    return check_private(info, path);
+}
+
+Result<> require_cache_dir(const std::filesystem::path& folder) {
+    // From the outside in: only then is the second answer about the folder that is used.
+    VMETTE_CHECK_OK(require_private(folder.parent_path()));
+    return require_private(folder);
+}
+
+Result<> make_cache_dir(const std::filesystem::path& folder) {
+    VMETTE_CHECK_OK(make_private_dir(folder));
+    return require_cache_dir(folder);
 }
 
 Result<TempDir> TempDir::make(const std::filesystem::path& under) {

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/fd.h"
 
 namespace vmette {
 
@@ -44,6 +45,13 @@ Result<Layout> layout_from_environment();
 Result<> make_private_dir(const std::filesystem::path& path);
 /// `io` unless the file or folder is the caller's own and only the caller may write it.
 Result<> require_private(const std::filesystem::path& path);
+/// The same of an open file; `path` is for the message.
+Result<> require_private(const Fd& file, const std::filesystem::path& path);
+/// require_private() of a folder of the cache and of the cache around it: whoever may write one of them decides what is
+/// found there. `not_found` when it is not there.
+Result<> require_cache_dir(const std::filesystem::path& folder);
+/// make_private_dir() and require_cache_dir(): before anything is read from a folder of the cache or written there.
+Result<> make_cache_dir(const std::filesystem::path& folder);
 
 /// A folder of our own under $TMPDIR (or `under`), removed with all it holds on destruction. Move-only.
 class TempDir {

@@ -64,13 +64,17 @@ bool turns_direction(std::string_view character) {
     return second == 0x81 && third >= 0xA6 && third <= 0xA9;
 }
 
+bool is_c1(std::string_view character) {
+    return character.size() == 2 && character[0] == '\xC2' && static_cast<std::uint8_t>(character[1]) < 0xA0;
+}
+
 std::string escape_controls(std::string_view text, std::string_view kept) {
     std::string out;
     out.reserve(text.size());
     while (!text.empty()) {
         std::size_t length = utf8_length(text);
         auto lead = static_cast<std::uint8_t>(text[0]);
-        bool c1 = length == 2 && lead == 0xC2 && static_cast<std::uint8_t>(text[1]) < 0xA0;
+        bool c1 = is_c1(text.substr(0, length));
         bool c0 = length == 1 && (lead < 0x20 || lead == 0x7F) && kept.find(text[0]) == kept.npos;
         std::size_t step = std::max<std::size_t>(length, 1);
         if (length == 0 || c0 || c1 || turns_direction(text.substr(0, length))) {
@@ -101,6 +105,32 @@ std::optional<std::string_view> nearest_name(std::string_view word, std::span<co
 }
 
 std::string harmless(std::string_view text) { return escape_controls(text, "\n\t"); }
+
+std::string harmless_json(std::string_view json) {
+    // The first bytes that such a character can have; most texts have none.
+    constexpr std::string_view kFirst = "\x7F\xC2\xD8\xE2";
+    std::string out;
+    out.reserve(json.size());
+    while (!json.empty()) {
+        std::size_t plain = std::min(json.find_first_of(kFirst), json.size());
+        out += json.substr(0, plain);
+        json.remove_prefix(plain);
+        std::string_view character = json.substr(0, std::max<std::size_t>(utf8_length(json), 1));
+        if (character == "\x7F") {
+            out += "\\u007f";
+        } else if (is_c1(character)) {
+            out += fmt::format("\\u{:04x}", static_cast<std::uint8_t>(character[1]));
+        } else if (turns_direction(character)) {
+            auto low = [&](std::size_t i) { return static_cast<std::uint8_t>(character[i]) & 0x3FU; };
+            out += character.size() == 2 ? std::string("\\u061c")
+                                         : fmt::format("\\u{:04x}", 0x2000U | low(1) << 6 | low(2));
+        } else {
+            out += character;
+        }
+        json.remove_prefix(character.size());
+    }
+    return out;
+}
 
 std::string harmless_line(std::string_view text, std::size_t limit) {
     if (text.size() <= limit) return escape_controls(text, "");

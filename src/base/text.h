@@ -18,6 +18,10 @@ std::string harmless(std::string_view text);
 /// The same on one line: newlines and tabs are escaped too, and what is beyond `limit` bytes is cut with "…".
 std::string harmless_line(std::string_view text, std::size_t limit = 400);
 
+/// JSON with the same characters in its texts (those that JSON itself lets stand: DEL, C1, turners of direction) as its
+/// own escapes, \u009b: equal for a program, harmless to a terminal.
+std::string harmless_json(std::string_view json);
+
 /// True when the text is well-formed UTF-8.
 bool valid_utf8(std::string_view text);
 /// For each byte sequence of `text` that is not well-formed UTF-8, U+FFFD in its place: fit for JSON and SQLite.

@@ -83,6 +83,21 @@ Result<Duration> parse_duration(std::string_view text) {
                 "\"{}\" is not a duration: a whole number with ms, s, m or h, or a bare number of seconds", text);
 }
 
+Result<Duration> parse_age(std::string_view text) {
+    constexpr std::array kAgeUnits{Unit{"w", 7ULL * 24 * 3'600'000}, Unit{"d", 24ULL * 3'600'000}};
+    auto quantity = split(text);
+    if (quantity)
+        for (const Unit& unit : kAgeUnits)
+            if (quantity->suffix == unit.suffix) {
+                if (quantity->number > static_cast<std::uint64_t>(kMaxMilliseconds) / unit.factor)
+                    return too_large("age", text);
+                return Duration(static_cast<std::int64_t>(quantity->number * unit.factor));
+            }
+    auto duration = parse_duration(text);
+    if (duration || (!text.empty() && text.find_first_not_of("0123456789") == text.npos)) return duration;
+    return fail(ErrorCode::bad_input, "\"{}\" is not an age, such as 12h, 7d or 4w", text);
+}
+
 Result<Duration> duration_from_seconds(std::int64_t seconds) {
     if (seconds < 0) return fail(ErrorCode::bad_input, "a duration cannot be negative");
     if (seconds > kMaxMilliseconds / 1000) return too_large("duration", std::to_string(seconds));

@@ -26,6 +26,8 @@ Result<std::uint64_t> size_from_mib(std::int64_t mib);
 /// "500ms", "30s", "10m", "2h", or a bare integer of seconds. At most 10 years; otherwise `bad_input`.
 Result<Duration> parse_duration(std::string_view text);
 Result<Duration> duration_from_seconds(std::int64_t seconds);
+/// The same, or in days or weeks ("30d", "4w"): for how long something may be kept, which no manifest says.
+Result<Duration> parse_age(std::string_view text);
 
 /// The shortest exact spelling that parse_size reads back: "8G", "1536M", "100K"; sizes that are no multiple of 1 KiB
 /// are not expressible in a manifest and are rounded up to one.

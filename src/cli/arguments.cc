@@ -149,6 +149,28 @@ Argument& Arguments::operands(std::string name, std::vector<std::string>& target
     return add({.names = std::move(name), .value_name = {}, .help = std::move(help), .target = &target});
 }
 
+Result<> Arguments::refuse_habits(const std::vector<std::string>& words) const {
+    auto is_value = [&](std::size_t at) {
+        if (at == 0) return false;
+        return std::ranges::any_of(arguments_, [&](const Argument& argument) {
+            if (argument.is_operand() || argument.is_switch()) return false;
+            auto spellings = argument.spellings();
+            return std::ranges::find(spellings, words[at - 1]) != spellings.end();
+        });
+    };
+    for (std::size_t at = 0; at < words.size(); ++at) {
+        std::string_view flag = std::string_view(words[at]).substr(0, words[at].find('='));
+        auto known = std::ranges::find(habits_, flag, &Habit::flag);
+        if (known == habits_.end() || is_value(at)) continue;
+        bool mapping = at + 1 < words.size() && words[at + 1].find(":/") != std::string::npos &&
+                       words[at + 1].find("://") == std::string::npos;
+        if (known->before_mapping && !mapping) continue;
+        return fail(ErrorCode::bad_input, "{}{}: {}", known->before_mapping ? "" : "there is no flag ", flag,
+                    known->advice);
+    }
+    return {};
+}
+
 Result<Arguments::Parsed> Arguments::parse(const std::vector<std::string>& words) const {
     auto separator = std::find(words.begin(), words.end(), "--");
     if (separator != words.end()) {
@@ -156,6 +178,7 @@ Result<Arguments::Parsed> Arguments::parse(const std::vector<std::string>& words
         command_->assign(separator + 1, words.end());
         if (command_->empty()) return fail(ErrorCode::bad_input, "a command is missing after `--`");
     }
+    VMETTE_CHECK_OK(refuse_habits({words.begin(), separator}));
     try {
         CLI::App app;
         app.set_help_flag("-h,--help");

@@ -46,6 +46,11 @@ public:
     Argument& option(std::string names, std::string value_name, std::vector<std::string>& target, std::string help);
     Argument& operand(std::string name, std::optional<std::string>& target, std::string help);
     Argument& operands(std::string name, std::vector<std::string>& target, std::string help);
+    /// A flag of another program that a person may type out of habit: refused, with what to write here. With
+    /// `before_mapping` it is also a flag of ours, and refused only before a word like "/a:/b".
+    void habit(std::string_view flag, std::string_view advice, bool before_mapping = false) {
+        habits_.push_back({flag, advice, before_mapping});
+    }
     /// The words after `--`.
     void command(std::vector<std::string>& target) { command_ = &target; }
 
@@ -57,9 +62,15 @@ public:
     Result<Parsed> parse(const std::vector<std::string>& words) const;
 
 private:
+    struct Habit {
+        std::string_view flag, advice;  ///< of texts that live as long as the program
+        bool before_mapping;
+    };
     Argument& add(Argument argument);
+    Result<> refuse_habits(const std::vector<std::string>& words) const;
 
     std::vector<Argument> arguments_;
+    std::vector<Habit> habits_;
     std::vector<std::string>* command_ = nullptr;
 };
 

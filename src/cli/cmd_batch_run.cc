@@ -90,6 +90,8 @@ public:
     }
 
     Result<int> run(Context& context) override {
+        VMETTE_TRY(bool sound, check_settings_or_report(context));
+        if (!sound) return scheduler::kExitUsage;
         VMETTE_TRY(store::Store * store, context.swept_store());
         VMETTE_TRY(auto found, store::Batches(*store).find(*id_));
         bool driven = found.status == store::BatchStatus::running && is_alive(found.owner);
@@ -124,6 +126,8 @@ public:
     }
 
     Result<int> run(Context& context) override {
+        VMETTE_TRY(bool sound, check_settings_or_report(context));
+        if (!sound) return scheduler::kExitUsage;
         VMETTE_TRY(store::Store * store, context.swept_store());
         store::Batches batches(*store);
         VMETTE_TRY(auto found, batches.find(*id_));

@@ -6,6 +6,7 @@
 #include "cli/json_writer.h"
 #include "cli/progress.h"
 #include "cli/verbs.h"
+#include "scheduler/history_recovery.h"
 #include "scheduler/host.h"
 
 namespace vmette::cli {
@@ -39,6 +40,7 @@ Style state_style(State state) {
 
 std::string as_json(const scheduler::HostReport& report) {
     std::vector<std::string> checks;
+    checks.reserve(report.checks.size());
     for (const auto& check : report.checks) {
         checks.push_back(JsonObject()
                              .text("name", check.name)
@@ -78,11 +80,21 @@ public:
     void define(Arguments& arguments) override { arguments.flag("--json", json_, "print one document"); }
 
     Result<int> run(Context& context) override {
-        VMETTE_TRY(store::Store * store, context.swept_store());
         VMETTE_TRY(const Layout* layout, context.layout());
+        auto opened = context.swept_store();
+        // Without a history there is still a host to look at: what is learned of it goes to a passing one.
+        std::optional<TempDir> passing;
+        std::optional<store::Store> in_passing;
+        if (!opened) {
+            VMETTE_TRY(passing, TempDir::make());
+            VMETTE_TRY(in_passing, store::Store::open(passing->path() / "vmette.db", context.clock()));
+        }
         auto report = [&] {
             ProgressLine line(context.console(), context.clock());
-            return scheduler::examine_host(*layout, *store, [&](std::string_view step) { line.show(step); });
+            line.show("reading the history");
+            auto database = scheduler::examine_history(*layout, opened);
+            return scheduler::examine_host(*layout, opened ? **opened : *in_passing, std::move(database),
+                                           [&](std::string_view step) { line.show(step); });
         }();
         if (!report) return Failure(report.error());
         VMETTE_CHECK_OK(context.console().write(json_ ? as_json(*report) : as_text(*report, context.console())));

@@ -64,9 +64,12 @@ Result<int> run_it(Context& context, const std::string& id, Request request, boo
     streams.terminal = tty && ::isatty(STDIN_FILENO) == 1;
     if (tty)
         if (auto term = environment_variable("TERM")) request.env.insert(request.env.begin(), "TERM=" + *term);
-    VMETTE_TRY(auto run, find_live_run(context, id));
-    VMETTE_TRY(auto end, run_in_guest(context, run.id, std::move(request), streams));
-    return end.exit_code;
+    VMETTE_TRY(auto run_id, find_live_id(context, id));
+    auto end = run_in_guest(context, run_id, std::move(request), streams);
+    if (end) return end->exit_code;
+    // Where nobody is behind the socket, the history knows why.
+    if (end.error().code == ErrorCode::not_found) VMETTE_CHECK_OK(find_live_run(context, id));
+    return Failure(end.error());
 }
 
 class ExecCommand final : public Command {

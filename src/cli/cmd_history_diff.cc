@@ -1,6 +1,7 @@
 /// vmette history diff: two runs beside each other.
 
 #include "base/text.h"
+#include "base/units.h"
 #include "cli/json_writer.h"
 #include "cli/run_diff.h"
 #include "cli/table.h"
@@ -11,7 +12,12 @@ namespace {
 
 constexpr double kPercent = 100;
 
-std::string shown(const std::optional<std::string>& value) { return value ? harmless_line(*value, 200) : "-"; }
+std::string shown(const Difference& difference, const std::optional<std::string>& value) {
+    if (!value) return "-";
+    if (difference.number && difference.key.ends_with("_bytes")) return human_size(std::stoull(*value));
+    if (difference.number && difference.key.ends_with("_ms")) return fmt::format("{:.1f} ms", std::stod(*value));
+    return harmless_line(*value, 200);
+}
 
 /// "+12%"; what is less than half a percent says nothing.
 std::string change_text(const Difference& difference) {
@@ -26,7 +32,7 @@ std::string section(std::string_view title, const std::vector<Difference>& diffe
                  {.heading = "B", .shrinks = true},
                  {.heading = "CHANGE", .right = true}});
     for (const auto& one : differences)
-        table.add({harmless_line(one.key, 80), shown(one.a), shown(one.b), change_text(one)});
+        table.add({harmless_line(one.key, 80), shown(one, one.a), shown(one, one.b), change_text(one)});
     return table.render(console.out_width(), [&](int row, std::size_t, const std::string& text) {
         return row < 0 ? console.paint(Style::bold, text) : text;
     });
@@ -34,6 +40,7 @@ std::string section(std::string_view title, const std::vector<Difference>& diffe
 
 std::string list_json(const std::vector<Difference>& differences) {
     std::vector<std::string> objects;
+    objects.reserve(differences.size());
     for (const auto& one : differences)
         objects.push_back(JsonObject()
                               .text("key", one.key)

@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "cli/csv.h"
+#include "cli/harmless_stream.h"
 #include "cli/run_filter_flags.h"
 #include "cli/verbs.h"
 #include "store/history.h"
@@ -57,7 +58,7 @@ private:
     /// Writes when more than so much is there; false when nobody reads on.
     bool flush(std::size_t beyond) {
         if (piece_.size() <= beyond) return true;
-        written_ = console_->write(piece_);
+        written_ = write_foreign(*console_, piece_);
         piece_.clear();
         return written_.has_value() && !console_->reader_gone();
     }

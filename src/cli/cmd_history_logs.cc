@@ -44,7 +44,7 @@ public:
 private:
     /// As it is to a file or a pipe, harmless to a terminal.
     static Result<> copy(int fd, const std::string& path, Console& console) {
-        std::string buffer(64 * 1024, '\0');
+        std::string buffer(std::size_t{64} << 10, '\0');
         HarmlessStream stream;
         while (!console.reader_gone()) {
             ssize_t count = ::read(fd, buffer.data(), buffer.size());

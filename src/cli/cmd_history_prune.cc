@@ -58,6 +58,7 @@ private:
 
     std::string as_json(const scheduler::PrunedRuns& pruned) const {
         std::vector<std::string> runs;
+        runs.reserve(pruned.runs.size());
         for (const auto& run : pruned.runs)
             runs.push_back(
                 JsonObject().text("id", run.id).text("created_at", format_rfc3339(run.created_at)).render(false));

@@ -1,8 +1,11 @@
 /// vmette history show: one run in full.
 
 #include "base/text.h"
+#include "cli/harmless_stream.h"
+#include "cli/image_text.h"
 #include "cli/times.h"
 #include "cli/verbs.h"
+#include "manifest/load.h"
 
 namespace vmette::cli {
 namespace {
@@ -68,11 +71,29 @@ void add_usage(Sheet& sheet, const store::RunRecord& run) {
     sheet.line("stderr", stream_text(usage.stderr_bytes, usage.stderr_dropped));
 }
 
-std::string render(const store::RunRecord& run, WallTime now) {
+/// As it stands in the manifest; without one there, the image's own ran.
+std::string command_text(const store::RunRecord& run) {
+    if (run.manifest.empty()) return "";
+    for (const auto& [key, value] : manifest::flat_keys(run.manifest))
+        if (key == "exec") return value;
+    return "the image's own";
+}
+
+/// What the registry knows the image by, while the cache knows which it is.
+Result<std::string> registry_digest_of(store::Store& store, const store::RunRecord& run) {
+    if (run.image_digest.empty()) return std::string();
+    VMETTE_TRY(auto sources, store.image_sources(run.image_digest));
+    for (const auto& source : sources)
+        if (source.source == full_name(run.image_source)) return registry_digest(source);
+    return std::string();
+}
+
+std::string render(const store::RunRecord& run, const std::string& registry_digest, WallTime now) {
     Sheet sheet;
     sheet.line("id", run.id);
     sheet.line("name", run.name);
     if (!run.batch.empty()) sheet.line("batch", fmt::format("{}, job {}, attempt {}", run.batch, run.job, run.attempt));
+    sheet.line("command", command_text(run));
     add_end(sheet, run);
     sheet.line("created", fmt::format("{} ({} ago)", format_rfc3339(run.created_at), age(run.created_at, now)));
     if (run.started_at) sheet.line("started", format_rfc3339(*run.started_at));
@@ -80,6 +101,7 @@ std::string render(const store::RunRecord& run, WallTime now) {
     sheet.line("phases", phases_text(run.phases));
     sheet.line("image", run.image_source);
     sheet.line("", run.image_digest);
+    sheet.line("registry", registry_digest);
     sheet.line("kernel", run.kernel_path);
     sheet.line("", run.kernel_digest);
     sheet.line("machine", fmt::format("{}, {} MiB memory, {} MiB scratch, net {}, {}{}", counted(run.vcpus, "vcpu"),
@@ -112,10 +134,11 @@ public:
         if (json_ && manifest_) return fail(ErrorCode::bad_input, "--json and --manifest exclude each other");
         VMETTE_TRY(store::Store * store, context.swept_store());
         VMETTE_TRY(auto run, store->find_run(*id_));
+        VMETTE_TRY(std::string registry_digest, registry_digest_of(*store, run));
         std::string text = json_       ? store::to_json(run) + "\n"
                            : manifest_ ? run.manifest
-                                       : render(run, context.clock().now());
-        VMETTE_CHECK_OK(context.console().write(text));
+                                       : render(run, registry_digest, context.clock().now());
+        VMETTE_CHECK_OK(write_foreign(context.console(), text));
         return 0;
     }
 

@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "cli/csv.h"
+#include "cli/harmless_stream.h"
 #include "cli/json_writer.h"
 #include "cli/table.h"
 #include "cli/verbs.h"
@@ -60,7 +61,7 @@ private:
             if (csv_ && so_far.rows == 1) out += csv_line(so_far.columns);
             out += csv_ ? csv_line(values) : (so_far.rows == 1 ? "[\n" : ",\n") + row_json(so_far.columns, values);
             if (out.size() < kPiece) return true;
-            written = console.write(out);
+            written = write_foreign(console, out);
             out.clear();
             return written.has_value() && !console.reader_gone();
         });
@@ -69,7 +70,7 @@ private:
         VMETTE_CHECK_OK(written);
         if (csv_ && result->rows == 0) out += csv_line(result->columns);
         if (json_) out += result->rows == 0 ? "[]\n" : "\n]\n";
-        VMETTE_CHECK_OK(console.write(out));
+        VMETTE_CHECK_OK(write_foreign(console, out));
         say_cut(context, *result);
         return 0;
     }

@@ -55,7 +55,9 @@ private:
     static std::string as_text(const std::vector<store::RunStats>& groups, const std::vector<std::string>& by,
                                const Console& console) {
         if (groups.empty()) return "";
+        constexpr std::size_t kNumbers = 12;
         std::vector<Table::Column> columns;
+        columns.reserve(by.size() + kNumbers);
         for (const auto& key : by) columns.push_back({.heading = heading(key), .shrinks = true});
         for (const char* name :
              {"RUNS", "FAILED", "RATE", "TIME P50", "P95", "MAX", "BOOT P50", "P95", "MAX", "MEMORY P50", "P95", "MAX"})
@@ -63,6 +65,7 @@ private:
         Table table(std::move(columns));
         for (const auto& group : groups) {
             std::vector<std::string> cells;
+            cells.reserve(by.size() + kNumbers);
             for (const auto& key : group.keys) cells.push_back(key ? harmless_line(*key) : "-");
             auto rate = group.failure_rate();
             cells.push_back(fmt::to_string(group.runs));
@@ -82,7 +85,10 @@ private:
     }
 
     static std::string heading(const std::string& key) {
-        std::string text = harmless_line(key, 60);
+        // A label's name is its own.
+        std::size_t colon = key.find(':');
+        if (colon != key.npos) return harmless_line(key.substr(colon + 1), 60);
+        std::string text = key;
         for (char& c : text)
             if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
         return text;

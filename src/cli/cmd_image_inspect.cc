@@ -53,6 +53,7 @@ std::string config_json(const rootfs::ImageConfig& config) {
 
 std::string layers_json(const Known& known) {
     std::vector<std::string> layers;
+    layers.reserve(known.description.layers.size());
     for (const auto& layer : known.description.layers)
         layers.push_back(JsonObject()
                              .text_or_null("digest", layer.digest)
@@ -65,6 +66,7 @@ std::string layers_json(const Known& known) {
 
 std::string runs_json(const Known& known) {
     std::vector<std::string> runs;
+    runs.reserve(known.runs.size());
     for (const auto& run : known.runs)
         runs.push_back(JsonObject()
                            .text("id", run.id)
@@ -83,6 +85,7 @@ std::string as_json(const Known& known) {
         .text("digest", image.digest)
         .text("source", image.source)
         .text("provider", image.provider)
+        .text_or_null("registry_digest", registry_digest(image))
         .text_or_null("content_digest", image.content_digest)
         .text("path", known.path)
         .number("bytes", image.bytes)
@@ -127,6 +130,7 @@ void add_sources(const Known& known, WallTime now, Sheet& sheet) {
                    fmt::format("{} (checked {} ago)", harmless_line(source.source, 2000), age(source.checked_at, now)));
         if (!pinned.empty() && pinned != source.source) sheet.line("source", "= " + harmless_line(pinned, 2000));
     }
+    sheet.line("registry", registry_digest(known.named));
     sheet.line("made from", harmless_line(known.named.content_digest));
 }
 

@@ -39,7 +39,8 @@ public:
             return 0;
         }
         if (images.empty()) {
-            console.note(patterns_.empty() ? "no images" : "no such images");
+            console.note(patterns_.empty() ? "no images; `vmette image pull SOURCE` fetches one, and so does a run"
+                                           : "no image has a source like that; `vmette image ls` shows them all");
             return 0;
         }
         VMETTE_TRY(const Layout* layout, context.layout());
@@ -75,9 +76,15 @@ private:
         return documents.empty() ? "" : fmt::format("{}\n", fmt::join(documents, "\n"));
     }
 
+    static std::string registry_column(const store::StoredImage& image) {
+        std::string digest = registry_digest(image);
+        return digest.empty() ? "-" : short_digest(digest);
+    }
+
     /// An image's further sources stand below its first, without its other columns.
     static std::string table_of(const std::vector<ImageSources>& images, const Layout& layout, Context& context) {
         Table table({{"DIGEST"},
+                     {"REGISTRY"},
                      {.heading = "SOURCE", .shrinks = true},
                      {"BY"},
                      {.heading = "SIZE", .right = true},
@@ -88,11 +95,12 @@ private:
         for (const auto& image : images) {
             const auto& newest = image.front();
             bool in_use = rootfs::is_image_in_use(layout, newest.digest);
-            table.add({short_digest(newest.digest), harmless_line(newest.source), harmless_line(newest.provider),
-                       human_size(newest.bytes), age(newest.created_at, now),
+            table.add({short_digest(newest.digest), registry_column(newest), harmless_line(newest.source),
+                       harmless_line(newest.provider), human_size(newest.bytes), age(newest.created_at, now),
                        in_use ? "now" : age(newest.last_used_at, now), fmt::to_string(newest.uses)});
             for (std::size_t i = 1; i < image.size(); ++i)
-                table.add({"", harmless_line(image[i].source), harmless_line(image[i].provider), "", "", "", ""});
+                table.add({"", registry_column(image[i]), harmless_line(image[i].source),
+                           harmless_line(image[i].provider), "", "", "", ""});
         }
         const Console& console = context.console();
         return table.render(console.out_width(), [&](int row, std::size_t, const std::string& text) {
@@ -110,8 +118,11 @@ const Verb kImageLsVerb{
     .name = "image ls",
     .summary = "list the images in the cache",
     .description =
-        "Last used first. MADE and USED are ages; USED is `now` while a run has the image. RUNS counts the runs that\n"
-        "started with it. An image that goes by several sources has a line for each.",
+        "Last used first. DIGEST is that of the file that guests boot from, REGISTRY the one that its registry knows\n"
+        "the image by; other verbs take the beginning of either. MADE and USED are ages; USED is `now` while a run "
+        "has\n"
+        "the image. RUNS counts the runs that started with it. An image that goes by several sources has a line for "
+        "each.",
     .example = "vmette image ls --json",
     .exit_codes = "0  listed\n1  the cache's index cannot be read\n2  wrong usage",
     .make = make_command<ImageLsCommand>,

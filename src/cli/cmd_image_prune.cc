@@ -4,11 +4,13 @@
 #include "base/units.h"
 #include "cli/image_text.h"
 #include "cli/json_writer.h"
+#include "cli/manifest_source.h"
 #include "cli/table.h"
 #include "cli/times.h"
 #include "cli/verbs.h"
 #include "rootfs/oci/settings.h"
 #include "scheduler/image_care.h"
+#include "scheduler/run.h"
 
 namespace vmette::cli {
 namespace {
@@ -24,12 +26,19 @@ public:
     }
 
     Result<int> run(Context& context) override {
+        VMETTE_TRY(bool sound, check_settings_or_report(context));
+        if (!sound) return scheduler::kExitUsage;
         VMETTE_TRY(auto policy, policy_from_flags(context));
         VMETTE_TRY(store::Store * store, context.swept_store());
         VMETTE_TRY(const Layout* layout, context.layout());
         VMETTE_TRY(auto pruned, scheduler::prune_images(*layout, *store, context.clock(), policy, dry_run_));
         VMETTE_CHECK_OK(context.console().write(json_ ? as_json(pruned) : as_text(pruned, context)));
-        if (!json_ && pruned.removed.empty() && pruned.strays.empty()) context.console().note("nothing to prune");
+        if (!json_ && pruned.removed.empty() && pruned.strays.empty()) {
+            bool bounds = policy.all || policy.max_age || policy.max_bytes;
+            context.console().note(bounds ? "nothing to prune"
+                                          : "nothing to prune: no bound is set; --older-than, --max-size and --all say "
+                                            "what is to go, or [images] in config.toml");
+        }
         return 0;
     }
 
@@ -38,11 +47,14 @@ private:
     Result<scheduler::PrunePolicy> policy_from_flags(Context& context) const {
         scheduler::PrunePolicy policy{.all = all_, .max_age = {}, .max_bytes = {}};
         if (age_) {
-            VMETTE_TRY(Duration age, parse_duration(*age_));
-            policy.max_age = std::chrono::duration_cast<std::chrono::seconds>(age);
+            auto age = parse_age(*age_);
+            if (!age) return fail(ErrorCode::bad_input, "--older-than: {}", age.error().text());
+            policy.max_age = std::chrono::duration_cast<std::chrono::seconds>(*age);
         }
         if (size_) {
-            VMETTE_TRY(policy.max_bytes, parse_size(*size_));
+            auto size = parse_size(*size_);
+            if (!size) return fail(ErrorCode::bad_input, "--max-size: {}, such as 20G", size.error().text());
+            policy.max_bytes = *size;
         }
         if (all_ || age_ || size_) return policy;
         VMETTE_TRY(const Layout* layout, context.layout());
@@ -94,7 +106,7 @@ private:
         std::string out = table.render(console.out_width(), [&](int row, std::size_t, const std::string& text) {
             return row < 0 ? console.paint(Style::bold, text) : text;
         });
-        if (pruned.bytes > 0) out += fmt::format("{} {} in all\n", verb, human_size(pruned.bytes));
+        out += fmt::format("{} {} in all\n", verb, human_size(pruned.bytes));
         return out;
     }
 

@@ -41,7 +41,8 @@ private:
         VMETTE_TRY(std::string env, env_table(env_));
         VMETTE_TRY(auto request, manifest_request(context, "run " + old.id, old.manifest));
         // The defaults of then are in the manifest already; those of now have no say.
-        std::erase_if(request.sources, [](const auto& source) { return source.defaults_table; });
+        for (auto& source : request.sources)
+            if (source.defaults_table) source.text.clear();
         std::string command = command_.empty() ? "" : fmt::format("exec = {}\n", toml_argv(command_));
         if (!command.empty() || !env.empty())
             request.sources.push_back({.name = "command line", .folder = request.set_folder, .text = command + env});

@@ -35,6 +35,25 @@ std::string name_from_source(const std::string& source) {
     return name.empty() ? "run" : name.substr(0, kLongestName);
 }
 
+/// Flags of `docker run` that people type.
+void define_habits(Arguments& arguments) {
+    constexpr std::string_view kShare =
+        "a folder is shared by --share HOST:GUEST[:ro|rw|overlay], read-only by default";
+    arguments.habit("-v", "here it is --verbose; a folder is shared by --share HOST:GUEST[:ro|rw|overlay]", true);
+    arguments.habit("--volume", kShare);
+    arguments.habit("--mount", kShare);
+    arguments.habit("--rm", "leave it out; a machine is always gone when its command ends");
+    arguments.habit("--entrypoint", "the command after `--` takes the place of the image's ENTRYPOINT and CMD both");
+    arguments.habit("--network", "it is called --net");
+    arguments.habit("-m", "it is called --memory");
+    arguments.habit("--cpus", "it is called --vcpus");
+    arguments.habit("--interactive", "it is called --stdin");
+    arguments.habit("--pull", "it is written --set rootfs.pull=always (or missing, never)");
+    arguments.habit("-p", "ports are published by --set 'ports=[\"8080:80\"]'");
+    arguments.habit("--publish", "ports are published by --set 'ports=[\"8080:80\"]'");
+    arguments.habit("--privileged", "leave it out; the command is root in a machine of its own");
+}
+
 class RunCommand final : public Command {
 public:
     void define(Arguments& arguments) override {
@@ -59,6 +78,7 @@ public:
         arguments.option("--set", "K=V", set_, "change any key of the manifest");
         arguments.flag("--print-manifest", print_manifest_, "print the TOML that the flags stand for, run nothing");
         run_.define(arguments);
+        define_habits(arguments);
         arguments.command(command_);
     }
 
@@ -103,6 +123,7 @@ Result<std::string> RunCommand::manifest_text() const {
     if (scratch_) text += fmt::format("scratch = {}\n", toml_literal(*scratch_));
     if (!shares_.empty()) {
         std::vector<std::string> quoted;
+        quoted.reserve(shares_.size());
         for (const auto& share : shares_) quoted.push_back(toml_literal(share));
         text += fmt::format("shares = [{}]\n", fmt::join(quoted, ", "));
     }
@@ -155,7 +176,12 @@ Result<std::string> RunCommand::label_table() const {
 const Verb kRunVerb{
     .name = "run",
     .summary = "run a command in a root filesystem, without a manifest's file",
-    .description = "The flags stand for a manifest (--print-manifest shows it) and are checked as one.",
+    .description =
+        "The flags stand for a manifest (--print-manifest shows it) and are checked as one. Without a command the\n"
+        "image's own runs, its ENTRYPOINT followed by its CMD. A command after `--` takes the place of both, as "
+        "`exec`\n"
+        "in a manifest does; `docker run` would hand it to the ENTRYPOINT as arguments. To do that, write the\n"
+        "ENTRYPOINT in front: `vmette image inspect SOURCE` shows it.",
     .example = "vmette run tar+file:///tmp/root.tar --share ./src:/src --timeout 5m -- make -C /src",
     .exit_codes = kRunExitCodes,
     .failure_code = scheduler::kExitFailure,

@@ -48,6 +48,7 @@ public:
         ::malloc_trim(0);
     }
     void on_image_progress(const rootfs::Progress& progress) override { line_.update(progress); }
+    void on_image_notice(std::string_view notice) override { line_.note(notice); }
     void on_warning(std::string_view message) override {
         line_.clear();
         console_.warning(message);
@@ -60,7 +61,8 @@ public:
 private:
     void tell(std::string_view message) {
         // A starter that was killed has left a run that `ps` shows.
-        if (starter_) (void)write_all(starter_.get(), message);
+        if (!starter_) return;
+        [[maybe_unused]] auto told = write_all(starter_.get(), message);
         starter_.reset();
     }
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include <algorithm>
+#include <array>
 #include <optional>
 
 #include "base/log.h"
@@ -73,11 +74,33 @@ int refuse_unavailable(Console& console, std::string_view name) {
     return scheduler::kExitUsage;
 }
 
+/// What other programs call a verb of ours; empty: none that is known.
+std::string_view verb_by_habit(std::string_view parent, std::string_view word) {
+    constexpr std::array<std::array<std::string_view, 2>, 9> kHabits{
+        {{"pull", "image pull"},
+         {"images", "image ls"},
+         {"rmi", "image rm"},
+         {"inspect", "image inspect` or `vmette history show"},
+         {"kill", "stop"},
+         {"image list", "image ls"},
+         {"image remove", "image rm"},
+         {"image history", "image inspect"},
+         {"attach", "logs -f` or `vmette shell"}}};
+    std::string name = parent.empty() ? std::string(word) : fmt::format("{} {}", parent, word);
+    auto found = std::ranges::find(kHabits, name, [](const auto& habit) { return habit[0]; });
+    return found == kHabits.end() ? "" : (*found)[1];
+}
+
 /// `word` is no verb below `parent` (empty: at the top).
 int refuse_unknown(Console& console, const std::string& parent, const std::string& word) {
     auto candidates = names_below(parent);
     if (!parent.empty() && word.empty()) {
         console.error(fmt::format("vmette {} needs one of: {}", parent, fmt::join(candidates, ", ")));
+        return scheduler::kExitUsage;
+    }
+    if (auto ours = verb_by_habit(parent, word); !ours.empty()) {
+        console.error(fmt::format("unknown verb '{}{}{}'; here it is `vmette {}`", parent, parent.empty() ? "" : " ",
+                                  word, ours));
         return scheduler::kExitUsage;
     }
     auto nearest = nearest_name(word, candidates);

@@ -35,6 +35,7 @@ public:
         console_.set_raw(raw_ != nullptr);
     }
     void on_image_progress(const rootfs::Progress& progress) override { line_.update(progress); }
+    void on_image_notice(std::string_view notice) override { line_.note(notice); }
     void on_warning(std::string_view message) override {
         line_.clear();
         console_.warning(message);

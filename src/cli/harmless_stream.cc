@@ -25,4 +25,10 @@ std::string HarmlessStream::next(std::string_view bytes) {
 
 std::string HarmlessStream::rest() { return harmless(std::exchange(held_, {})); }
 
+Result<> write_foreign(Console& console, std::string_view text) {
+    if (!console.out_is_terminal()) return console.write(text);
+    HarmlessStream stream;
+    return console.write(stream.next(text) + stream.rest());
+}
+
 }  // namespace vmette::cli

@@ -4,6 +4,8 @@
 #include <string>
 #include <string_view>
 
+#include "cli/console.h"
+
 namespace vmette::cli {
 
 /// Control sequences become text. Pieces may be cut anywhere.
@@ -17,5 +19,8 @@ public:
 private:
     std::string held_;
 };
+
+/// What may hold bytes of a guest, in whole code points: as it is to a file or a pipe, harmless to a terminal.
+Result<> write_foreign(Console& console, std::string_view text);
 
 }  // namespace vmette::cli

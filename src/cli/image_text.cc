@@ -10,6 +10,12 @@
 #include "rootfs/oci/reference.h"
 
 namespace vmette::cli {
+namespace {
+
+/// The provider of images that are made of layers.
+constexpr std::string_view kOci = "oci";
+
+}  // namespace
 
 std::vector<ImageSources> by_image(std::vector<store::StoredImage> all) {
     std::vector<ImageSources> out;
@@ -42,18 +48,23 @@ std::string full_name(const std::string& source) {
     return reference ? reference->text() : source;
 }
 
+std::string registry_digest(const store::StoredImage& image) {
+    bool of_registry = image.provider == kOci && !rootfs::oci::is_local_source(image.source);
+    return of_registry && rootfs::oci::is_digest(image.validator) ? image.validator : "";
+}
+
 std::string pinned_source(const store::StoredImage& image) {
     using namespace rootfs::oci;
-    if (image.provider != "oci") {
+    if (image.provider != kOci) {
         bool pinned = image.source.find('#') != std::string::npos;
         if (pinned || !is_digest(image.content_digest)) return pinned ? image.source : "";
         return fmt::format("{}#sha256={}", image.source,
                            image.content_digest.substr(image.content_digest.find(':') + 1));
     }
-    if (is_local_source(image.source) || !is_digest(image.validator)) return "";
+    std::string digest = registry_digest(image);
     auto reference = parse_reference(image.source);
-    if (!reference) return "";
-    reference->digest = image.validator;
+    if (digest.empty() || !reference) return "";
+    reference->digest = digest;
     return reference->text();
 }
 
@@ -62,6 +73,7 @@ std::string image_source_json(const store::StoredImage& image) {
         .text("source", image.source)
         .text("provider", image.provider)
         .text_or_null("pinned", pinned_source(image))
+        .text_or_null("registry_digest", registry_digest(image))
         .text_or_null("content_digest", image.content_digest)
         .text_or_null("validator", image.validator)
         .text("checked_at", format_rfc3339(image.checked_at))
@@ -77,6 +89,7 @@ std::string image_json(const ImageSources& image, bool in_use, bool pretty) {
         .text("digest", newest.digest)
         .text("source", newest.source)
         .text("provider", newest.provider)
+        .text_or_null("registry_digest", registry_digest(newest))
         .text_or_null("content_digest", newest.content_digest)
         .number("bytes", newest.bytes)
         .text("created_at", format_rfc3339(newest.created_at))

@@ -24,6 +24,10 @@ std::string with_absolute_path(const std::string& source);
 /// "python:3.12" → "docker.io/library/python:3.12", as images are kept in the cache; paths become absolute.
 std::string full_name(const std::string& source);
 
+/// "sha256:…" that the source's registry knows what it named by: NAME@sha256:… is the same for ever. Empty: the image
+/// is of no registry.
+std::string registry_digest(const store::StoredImage& image);
+
 /// How a manifest names exactly what this source named: by its digest. Empty: it cannot be said.
 std::string pinned_source(const store::StoredImage& image);
 

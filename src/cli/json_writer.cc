@@ -29,12 +29,12 @@ std::string json_string(std::string_view text) {
             out += "\\n";
         else if (c == '\t')
             out += "\\t";
-        else if (byte < 0x20 || byte == 0x7F)
+        else if (byte < 0x20)
             out += fmt::format("\\u{:04x}", byte);
         else
             out += c;
     }
-    return out + "\"";
+    return harmless_json(out + "\"");
 }
 
 JsonObject& JsonObject::text(std::string_view key, std::string_view value) { return raw(key, json_string(value)); }
@@ -54,6 +54,7 @@ JsonObject& JsonObject::raw(std::string_view key, std::string json) {
 
 JsonObject& JsonObject::texts(std::string_view key, const std::vector<std::string>& values) {
     std::vector<std::string> quoted;
+    quoted.reserve(values.size());
     for (const auto& value : values) quoted.push_back(json_string(value));
     return raw(key, fmt::format("[{}]", fmt::join(quoted, ", ")));
 }
@@ -73,6 +74,7 @@ std::string JsonObject::render(bool pretty) const {
 std::string json_array(const std::vector<std::string>& values) {
     if (values.empty()) return "[]";
     std::vector<std::string> moved;
+    moved.reserve(values.size());
     for (const auto& value : values) moved.push_back(shifted(value));
     return fmt::format("[\n  {}\n]", fmt::join(moved, ",\n  "));
 }

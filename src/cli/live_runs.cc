@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/text.h"
+#include "scheduler/live/place.h"
 #include "scheduler/run.h"
 
 namespace vmette::cli {
@@ -15,6 +16,10 @@ using scheduler::live::Frame;
 using scheduler::live::Kind;
 using scheduler::live::Request;
 using scheduler::live::Type;
+
+/// Of a ULID in lower case: github.com/ulid/spec.
+constexpr std::size_t kRunIdLength = 26;
+bool is_id_character(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z'); }
 
 /// A process that answers does so in milliseconds.
 constexpr Duration kAnswerLimit = std::chrono::seconds(1);
@@ -66,6 +71,14 @@ Result<store::RunRecord> find_live_run(Context& context, std::string_view word) 
     if (!ended) return Failure(ended.error());
     return fail(ErrorCode::not_found, "run {} ({}) has ended: {}", ended->id, harmless_line(ended->name),
                 ended->reason.empty() ? to_string(ended->status) : ended->reason);
+}
+
+Result<std::string> find_live_id(Context& context, std::string_view word) {
+    VMETTE_TRY(const Layout* layout, context.layout());
+    bool whole = word.size() == kRunIdLength && std::ranges::all_of(word, is_id_character);
+    if (whole && scheduler::live::has_socket(*layout, word)) return std::string(word);
+    VMETTE_TRY(auto run, find_live_run(context, word));
+    return run.id;
 }
 
 Result<store::RunRecord> find_any_run(Context& context, std::string_view word) {

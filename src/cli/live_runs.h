@@ -16,6 +16,9 @@ namespace vmette::cli {
 /// The live run of that id, name or beginning of an id; only id, name and owner are filled. Errors: not_found (the
 /// message says when it has ended), bad_input (it fits several).
 Result<store::RunRecord> find_live_run(Context& context, std::string_view word);
+/// Only the id. Of a whole id whose socket is there the history is not asked, which takes as long as the command itself
+/// may: who connects and finds nobody asks find_live_run() why.
+Result<std::string> find_live_id(Context& context, std::string_view word);
 /// The same among all runs, a live one before those that have ended. In full.
 Result<store::RunRecord> find_any_run(Context& context, std::string_view word);
 

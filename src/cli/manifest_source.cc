@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "cli/toml_text.h"
 #include "rootfs/provider.h"
+#include "scheduler/user_settings.h"
 
 namespace vmette::cli {
 namespace {
@@ -32,6 +33,7 @@ Result<manifest::LoadRequest> empty_request(Context& context) {
     if (std::filesystem::exists(layout->config_file(), ignored)) {
         VMETTE_TRY(auto defaults, manifest::read_source(layout->config_file()));
         defaults.defaults_table = true;
+        VMETTE_TRY(defaults.problems, scheduler::check_user_settings(layout->config_file()));
         request.sources.push_back(std::move(defaults));
     }
     return request;
@@ -101,6 +103,13 @@ Result<manifest::LoadRequest> manifest_request(Context& context, const std::stri
     VMETTE_TRY(auto request, empty_request(context));
     request.sources.push_back({.name = name, .folder = request.set_folder, .text = text});
     return request;
+}
+
+Result<bool> check_settings_or_report(Context& context) {
+    VMETTE_TRY(const Layout* layout, context.layout());
+    VMETTE_TRY(auto problems, scheduler::check_user_settings(layout->config_file()));
+    if (!problems.empty()) context.console().write_err(manifest::render(problems));
+    return problems.empty();
 }
 
 std::optional<manifest::Sandbox> load_or_report(Context& context, const manifest::LoadRequest& request) {

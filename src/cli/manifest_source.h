@@ -34,6 +34,9 @@ Result<manifest::LoadRequest> manifest_request(Context& context, const std::stri
 /// Loads; on failure says every diagnostic on stderr and returns nothing.
 std::optional<manifest::Sandbox> load_or_report(Context& context, const manifest::LoadRequest& request);
 
+/// For verbs that read config.toml and no manifest: false when something in it is wrong, which is said on stderr.
+Result<bool> check_settings_or_report(Context& context);
+
 /// "[env]" lines as TOML, values literal. `bad_input` as above.
 Result<std::string> env_table(const std::vector<std::string>& assignments);
 

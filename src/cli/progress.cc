@@ -122,6 +122,12 @@ void ProgressLine::show(const std::vector<std::string>& lines) {
     shown_ = lines.size();
 }
 
+void ProgressLine::note(std::string_view text) {
+    if (console_.quiet()) return;
+    clear();
+    console_.note(text);
+}
+
 void ProgressLine::clear() {
     if (shown_ == 0) return;
     // Up to the first line, and everything from there away.

@@ -56,6 +56,8 @@ public:
 
     void update(const rootfs::Progress& progress);
     void show(std::string_view text) { show(std::vector{std::string(text)}); }
+    /// A line that stays, above the others; nothing when quiet was asked.
+    void note(std::string_view text);
     /// Takes the lines away; the next update brings them back.
     void clear();
 

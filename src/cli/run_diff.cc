@@ -18,14 +18,14 @@ Value text(const std::string& value) { return value.empty() ? Value() : Value(va
 class Differences {
 public:
     void add(std::string key, Value a, Value b) {
-        if (a != b) found_.push_back({std::move(key), std::move(a), std::move(b), {}});
+        if (a != b) found_.push_back({std::move(key), std::move(a), std::move(b), {}, false});
     }
     void add_number(std::string key, std::optional<double> a, std::optional<double> b) {
         if (a == b) return;
         auto shown = [](const std::optional<double>& value) {
             return value ? Value(fmt::format("{}", *value)) : Value();
         };
-        Difference difference{std::move(key), shown(a), shown(b), {}};
+        Difference difference{std::move(key), shown(a), shown(b), {}, true};
         if (a && b && *a > 0) difference.change = *b / *a - 1;
         found_.push_back(std::move(difference));
     }

@@ -14,6 +14,7 @@ struct Difference {
     std::string key;
     std::optional<std::string> a, b;
     std::optional<double> change;  ///< of numbers: b / a - 1
+    bool number = false;           ///< in the unit that the key ends with
     bool operator==(const Difference&) const = default;
 };
 

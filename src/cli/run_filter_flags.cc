@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "cli/times.h"
+#include "store/batches.h"
 #include "store/run_fields.h"
 
 namespace vmette::cli {
@@ -43,6 +44,16 @@ Result<> check_sort(const std::string& word) {
                 nearest ? fmt::format(" (did you mean {}?)", *nearest) : "");
 }
 
+/// By what the batch verbs take. A whole id also names a batch that is forgotten while its runs are not.
+Result<std::string> batch_id(Context& context, const std::string& asked) {
+    constexpr std::size_t kIdLength = 26;
+    VMETTE_TRY(store::Store * store, context.store());
+    auto found = store::Batches(*store).find(asked);
+    if (found) return found->id;
+    if (found.error().code == ErrorCode::not_found && asked.size() == kIdLength) return asked;
+    return Failure(found.error());
+}
+
 }  // namespace
 
 std::vector<std::string> split_commas(const std::vector<std::string>& texts) {
@@ -68,7 +79,7 @@ void RunFilterFlags::define(Arguments& arguments) {
     arguments.option("--exit", "N", exit_code_, "exit code of the command");
     arguments.flag("--failed", failed_, "failed or lost");
     arguments.option("--name", "GLOB", name_, "name of the sandbox");
-    arguments.option("--batch", "ID", batch_, "of this batch");
+    arguments.option("--batch", "ID", batch_, "of this batch: its id, the beginning of it, or its name");
     arguments.option("--label", "K=V", labels_, "with this label");
     arguments.option("--image", "GLOB", image_, "source of the root filesystem");
     arguments.option("--grep", "TEXT", grep_, "whose output has these words one after the other");
@@ -99,7 +110,9 @@ Result<store::RunFilter> RunFilterFlags::filter(Context& context) const {
     filter.failed = failed_;
     filter.name_glob = name_.value_or("");
     filter.image_glob = image_.value_or("");
-    filter.batch = batch_.value_or("");
+    if (batch_) {
+        VMETTE_TRY(filter.batch, batch_id(context, *batch_));
+    }
     for (const auto& label : labels_) {
         auto equals = label.find('=');
         if (equals == label.npos || equals == 0)

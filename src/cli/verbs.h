@@ -49,8 +49,8 @@ std::unique_ptr<Command> make_command() {
 
 extern const Verb kUpVerb, kRunVerb, kPsVerb, kLogsVerb, kWaitVerb, kStopVerb, kExecVerb, kShellVerb, kCpVerb,
     kValidateVerb, kPlanVerb, kInitVerb, kSchemaVerb, kHistoryVerb, kHistoryShowVerb, kHistoryLogsVerb,
-    kHistoryStatsVerb, kHistoryDiffVerb, kHistoryPruneVerb, kHistorySqlVerb, kHistoryExportVerb, kRerunVerb,
-    kImagePullVerb, kImageLsVerb, kImageInspectVerb, kImageRmVerb, kImagePruneVerb, kImageVerifyVerb,
+    kHistoryStatsVerb, kHistoryDiffVerb, kHistoryPruneVerb, kHistorySqlVerb, kHistoryExportVerb, kHistoryRecoverVerb,
+    kRerunVerb, kImagePullVerb, kImageLsVerb, kImageInspectVerb, kImageRmVerb, kImagePruneVerb, kImageVerifyVerb,
     kImageProvidersVerb, kBatchRunVerb, kBatchResumeVerb, kBatchRetryVerb, kBatchCancelVerb, kBatchLsVerb,
     kBatchShowVerb, kBatchExplainVerb, kBatchReportVerb, kGcVerb, kDoctorVerb, kVersionVerb, kCompletionVerb, kManVerb,
     kHelpVerb;

@@ -105,6 +105,10 @@ void Report::add_shown(Place place, std::string_view message, std::string_view l
     add_problem({place, std::string(message), excerpt(line, place.column)});
 }
 
+void Report::add_known(std::uint32_t origin, const Diagnostic& known) {
+    add_problem({{origin, known.line, known.column}, known.message, Excerpt{known.source_line, known.caret}});
+}
+
 void Report::add_problem(Problem problem) {
     problem.message = harmless_line(problem.message, kMaxMessageBytes);
     auto same = [&](const Problem& said) { return said.place == problem.place && said.message == problem.message; };

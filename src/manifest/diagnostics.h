@@ -61,6 +61,8 @@ public:
     void add_text(Place place, std::string_view message) { add_problem({place, std::string(message), {}}); }
     /// The same with the line that the place is in.
     void add_shown(Place place, std::string_view message, std::string_view line);
+    /// What somebody else said of an origin.
+    void add_known(std::uint32_t origin, const Diagnostic& known);
     bool empty() const { return problems_.empty(); }
     const std::vector<Problem>& problems() const { return problems_; }
     /// True when what is said now will only be counted: no need to find good words for it.

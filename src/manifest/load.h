@@ -42,6 +42,7 @@ struct LoadRequest {
         std::filesystem::path folder;
         std::string text;
         bool defaults_table = false;  ///< a config.toml: only its [defaults] table counts, other tables are not read
+        std::vector<Diagnostic> problems = {};  ///< of those other tables, as who reads them said: they count as well
     };
     std::vector<Source> sources;
     std::vector<std::string> set;            ///< "limits.timeout=2s", applied last, in order

@@ -36,8 +36,9 @@ std::optional<Value> parse_origin(const LoadRequest& request, const std::vector<
     std::optional<Value> tree = origins[index].flag
                                     ? parse_set(request.set[index - request.sources.size()], index, report)
                                     : parse_toml(origins[index].text, index, report);
-    if (tree && origins[index].defaults) tree = defaults_of(std::move(*tree), report);
-    return tree;
+    if (!tree || !origins[index].defaults) return tree;
+    for (const Diagnostic& problem : request.sources[index].problems) report.add_known(index, problem);
+    return defaults_of(*std::move(tree), report);
 }
 
 }  // namespace vmette::manifest

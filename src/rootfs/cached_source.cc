@@ -59,9 +59,9 @@ std::optional<Resolved> CachedSource::open_record(const std::optional<ImageRecor
     if (!record) return std::nullopt;
     auto image = open_image(context_.layout, record->digest, record->bytes);
     if (image) return resolved(*std::move(image));
-    log(LogLevel::info, "the image of {} is to be made again: {}", source_.text, image.error().text());
+    log(level_of(image.error()), "the image of {} is to be made again: {}", source_.text, image.error().text());
     // When the index can't forget it now, the next add() replaces it.
-    (void)context_.index.remove(record->digest);
+    [[maybe_unused]] auto forgotten = context_.index.remove(record->digest);
     return std::nullopt;
 }
 
@@ -113,7 +113,7 @@ Result<Resolved> CachedSource::by_content(Opened& opened) {
     if (record && record->provider == provider_) {
         auto image = open_image(context_.layout, record->digest, record->bytes);
         if (image) return remember(*std::move(image), content, is_settled(opened.info) ? opened.validator : "");
-        (void)context_.index.remove(record->digest);
+        [[maybe_unused]] auto forgotten = context_.index.remove(record->digest);
     }
     return build(opened);
 }
@@ -183,7 +183,10 @@ Result<Resolved> CachedSource::resolve_url() {
     return result;
 }
 
-Result<Resolved> CachedSource::run() { return source_.is_file() ? resolve_file() : resolve_url(); }
+Result<Resolved> CachedSource::run() {
+    VMETTE_CHECK_OK(prepare_images(context_.layout));
+    return source_.is_file() ? resolve_file() : resolve_url();
+}
 
 }  // namespace
 

@@ -37,9 +37,9 @@ Error about(const UrlSource& source, Error error) {
 
 Result<std::optional<Downloaded>> download(const UrlSource& source, const std::string& validator,
                                            const Context& context) {
-    VMETTE_CHECK_OK(make_private_dir(context.layout.downloads_dir()));
-    VMETTE_TRY(Fd part, open_file(part_path(source, context.layout), O_RDWR | O_CREAT, 0600));
-    VMETTE_TRY(Fd state, open_file(state_path(source, context.layout), O_RDWR | O_CREAT, 0600));
+    VMETTE_CHECK_OK(make_cache_dir(context.layout.downloads_dir()));
+    VMETTE_TRY(Fd part, open_file(part_path(source, context.layout), O_RDWR | O_CREAT | O_NOFOLLOW, 0600));
+    VMETTE_TRY(Fd state, open_file(state_path(source, context.layout), O_RDWR | O_CREAT | O_NOFOLLOW, 0600));
     VMETTE_TRY(auto request, make_pipe());
     std::string text = encode_fields(request_fields(source, validator, context));
     // Not as an argument: a URL may hold a token, and arguments are there for all to see.
@@ -51,6 +51,9 @@ Result<std::optional<Downloaded>> download(const UrlSource& source, const std::s
     auto progress = [&](const ProgressLine& line) {
         if (context.progress) context.progress(Progress{"download", line.done, line.total});
     };
+    worker.on_notice([&](const std::string& notice) {
+        if (context.notice) context.notice(source.url + " " + notice);
+    });
     auto done = worker.run([]() -> Result<int> { return -1; }, progress, context.cancelled);
     if (!done) return Failure(about(source, done.error()));
     if ((*done)["unchanged"] == "1") return std::optional<Downloaded>();

@@ -49,11 +49,15 @@ Error name_full_cache(Error error, std::string_view doing) {
     return Error{error.code, fmt::format("no space left on the cache's filesystem while {}", doing), nullptr};
 }
 
+Result<> prepare_images(const Layout& layout) { return make_cache_dir(layout.images_dir()); }
+
 Result<OpenImage> open_image(const Layout& layout, const std::string& digest, std::uint64_t bytes) {
     OpenImage image;
     VMETTE_TRY(image.path, image_path(layout, digest));
     image.digest = digest;
+    VMETTE_CHECK_OK(require_cache_dir(layout.images_dir()));
     VMETTE_TRY(image.fd, open_file(image.path, O_RDONLY | O_NOFOLLOW));
+    VMETTE_CHECK_OK(require_private(image.fd, image.path));
     VMETTE_CHECK_OK(lock_shared(image.fd.get(), image.path));
     struct stat info{};
     if (::fstat(image.fd.get(), &info) != 0) return fail_errno(image.path.string());
@@ -64,9 +68,13 @@ Result<OpenImage> open_image(const Layout& layout, const std::string& digest, st
     return image;
 }
 
+LogLevel level_of(const Error& why_not_opened) {
+    return why_not_opened.code == ErrorCode::not_found ? LogLevel::info : LogLevel::warn;
+}
+
 Result<StagedImage> StagedImage::create(const Layout& layout) {
     auto folder = layout.images_dir();
-    VMETTE_CHECK_OK(make_private_dir(folder));
+    VMETTE_CHECK_OK(prepare_images(layout));
     sweep_staging(folder);
     auto unnamed = open_file(folder, O_TMPFILE | O_RDWR, 0600);
     if (unnamed) return StagedImage(*std::move(unnamed), {});
@@ -124,6 +132,9 @@ Result<OpenImage> StagedImage::publish(const Layout& layout) && {
 
 Result<bool> remove_image(const Layout& layout, const std::string& digest) {
     VMETTE_TRY(auto path, image_path(layout, digest));
+    auto ours = require_cache_dir(layout.images_dir());
+    if (!ours && ours.error().code == ErrorCode::not_found) return true;
+    if (!ours) return Failure(ours.error());
     auto fd = open_file(path, O_RDONLY | O_NOFOLLOW);
     if (!fd && fd.error().code == ErrorCode::not_found) return true;
     if (!fd) return Failure(fd.error());
@@ -164,8 +175,8 @@ std::vector<ImageFile> image_files(const Layout& layout) {
 Result<Fd> take_lock(const Layout& layout, const std::string& name, const std::function<bool()>& cancelled) {
     constexpr std::chrono::milliseconds kPoll{10};
     auto path = layout.lock(name);
-    VMETTE_CHECK_OK(make_private_dir(path.parent_path()));
-    VMETTE_TRY(Fd fd, open_file(path, O_RDWR | O_CREAT, 0600));
+    VMETTE_CHECK_OK(make_cache_dir(path.parent_path()));
+    VMETTE_TRY(Fd fd, open_file(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600));
     while (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
         if (errno != EWOULDBLOCK && errno != EINTR) return fail_errno("lock " + path.string());
         if (cancelled && cancelled()) return fail(ErrorCode::cancelled, "cancelled while another process works on it");

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/layout.h"
+#include "base/log.h"
 #include "rootfs/provider.h"
 
 namespace vmette::rootfs {
@@ -23,8 +24,15 @@ struct OpenImage {
     std::uint64_t bytes = 0;
 };
 
-/// Opens the image of a record. `not_found` when it is gone or its size is not the recorded one.
+/// Before images are used: their folder is there, and nobody else can write it. `io` when it is another user's.
+Result<> prepare_images(const Layout& layout);
+
+/// Opens the image of a record. `not_found` when it is gone or its size is not the recorded one; `io` when others could
+/// have written it.
 Result<OpenImage> open_image(const Layout& layout, const std::string& digest, std::uint64_t bytes);
+
+/// How loud it is said that open_image() failed: an image that is gone is nothing to worry about.
+LogLevel level_of(const Error& why_not_opened);
 
 /// A new image under construction: a file without a name where the filesystem can do that, else one with a name that
 /// the next staging removes once nobody holds it. Dropping it leaves nothing. Move-only.

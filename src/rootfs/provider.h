@@ -103,6 +103,7 @@ struct Context {
     WallTime now{};                                                      ///< what the age of a tag is told by
     std::filesystem::path ca_certs;                 ///< extra certificates for HTTPS; empty: the system's alone
     std::function<void(const Progress&)> progress;  ///< may be empty
+    std::function<void(std::string_view)> notice;   ///< one line for who waits: what is tried again. May be empty
     std::function<bool()> cancelled;                ///< polled; true ends the work with `cancelled`. May be empty
 };
 

@@ -82,6 +82,8 @@ std::optional<Fields> decode_fields(std::string_view text) {
 std::string encode_line(const ReportLine& line) {
     if (const auto* progress = std::get_if<ProgressLine>(&line))
         return fmt::format("P\t{}\t{}\t{}\n", progress->done, progress->total, escape(progress->item));
+    if (const auto* notice = std::get_if<NoticeLine>(&line))
+        return fmt::format("N\t{}\n", escape(std::string_view(notice->text).substr(0, kMaxErrorText)));
     if (const auto* answer = std::get_if<AnswerLine>(&line))
         return fmt::format("A\t{}\n", encode_fields(answer->fields));
     if (const auto* done = std::get_if<DoneLine>(&line)) return fmt::format("D\t{}\n", encode_fields(done->fields));
@@ -95,6 +97,7 @@ Result<ReportLine> decode_line(std::string_view line) {
         auto done = parse_number(parts[1]), total = parse_number(parts[2]);
         if (done && total) return ProgressLine{*done, *total, unescape(parts[3])};
     }
+    if (parts[0] == "N" && parts.size() == 2) return NoticeLine{unescape(parts[1])};
     if (parts[0] == "E" && parts.size() == 3) {
         if (auto code = parse_code(parts[1])) return Error{*code, unescape(parts[2]), nullptr};
     }

@@ -39,7 +39,11 @@ struct AnswerLine {
 struct DoneLine {
     Fields fields;
 };
-using ReportLine = std::variant<ProgressLine, AnswerLine, DoneLine, Error>;
+/// fetch, pull: for a person who waits, on one line.
+struct NoticeLine {
+    std::string text;
+};
+using ReportLine = std::variant<ProgressLine, NoticeLine, AnswerLine, DoneLine, Error>;
 
 /// No line is longer, with its newline. The digests of 512 layers fit.
 constexpr std::size_t kMaxReportLine = 65536;

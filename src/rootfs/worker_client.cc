@@ -99,6 +99,8 @@ Result<std::optional<Fields>> Worker::take_word(const OnProgress& progress) {
         ReportLine line = std::move(lines_.front());
         lines_.pop_front();
         if (const auto* at = std::get_if<ProgressLine>(&line); at != nullptr && progress) progress(*at);
+        if (const auto* notice = std::get_if<NoticeLine>(&line); notice != nullptr && notice_)
+            notice_(harmless_line(notice->text, 500));
         if (auto* answer = std::get_if<AnswerLine>(&line)) return std::move(answer->fields);
         if (auto* error = std::get_if<Error>(&line)) {
             // It ends now by itself; what it held is free when the caller looks.

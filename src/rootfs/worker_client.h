@@ -23,6 +23,7 @@ public:
     static Result<Worker> start(std::vector<std::string> arguments, int input, std::vector<std::pair<int, int>> files);
 
     using OnProgress = std::function<void(const ProgressLine&)>;
+    using OnNotice = std::function<void(const std::string&)>;
     using Cancelled = std::function<bool()>;
     /// Does `step` again and again while the worker lives and has not said its last word, then returns that word's
     /// fields; or the answer to a request, after which it may be run again. `step` returns the descriptor it wants to
@@ -32,6 +33,9 @@ public:
                        const Cancelled& cancelled);
     /// One turn of run() that does not wait: nothing while its word has not come.
     Result<std::optional<Fields>> turn(const std::function<Result<int>()>& step, const OnProgress& progress);
+
+    /// Where its notices go, made harmless; nowhere before this is called.
+    void on_notice(OnNotice notice) { notice_ = std::move(notice); }
 
 private:
     Result<> read_report();
@@ -43,6 +47,7 @@ private:
     Fd report_;
     std::string pending_;
     std::deque<ReportLine> lines_;
+    OnNotice notice_;
 };
 
 }  // namespace vmette::rootfs

@@ -156,7 +156,7 @@ std::string_view kvm_advice(int open_errno) {
     }
 }
 
-Result<HostReport> examine_host(const Layout& layout, store::Store& store,
+Result<HostReport> examine_host(const Layout& layout, store::Store& store, HostCheck database,
                                 const std::function<void(std::string_view)>& progress) {
     HostReport report;
     report.checks.push_back({"vmette", State::ok, VMETTE_VERSION, ""});
@@ -176,11 +176,7 @@ Result<HostReport> examine_host(const Layout& layout, store::Store& store,
     check_vsock(report.checks);
     check_space(report.checks, "cache space", layout.cache);
     check_space(report.checks, "state space", layout.state);
-    auto database = store.check();
-    report.checks.push_back({"database", database && database->empty() ? State::ok : State::missing,
-                             fmt::format("{} (schema {}){}", layout.database().string(), store.schema_version(),
-                                         database ? *database : ": " + database.error().text()),
-                             database && database->empty() ? "" : "move it away: vmette makes a new one"});
+    report.checks.push_back(std::move(database));
     report.can_run = !report.accel.empty() && find_program("mkfs.ext4").has_value();
     return report;
 }

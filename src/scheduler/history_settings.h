@@ -6,6 +6,10 @@
 
 #include "base/error.h"
 
+namespace vmette {
+class SettingsFile;
+}
+
 namespace vmette::scheduler {
 
 struct HistorySettings {
@@ -13,7 +17,10 @@ struct HistorySettings {
     std::uint64_t search_bytes = 65'536;  ///< history.search_bytes: of one run, of both its streams together
 };
 
-/// A file that is not there gives the defaults. `bad_input` names what is wrong in it; other tables are not looked at.
+/// What is wrong is added to the file's problems; other tables are not looked at.
+HistorySettings read_history_settings(SettingsFile& file);
+/// The same of a file on disk; one that is not there gives the defaults. Errors: those of SettingsFile::read(), and its
+/// verdict().
 Result<HistorySettings> load_history_settings(const std::filesystem::path& config_file);
 
 }  // namespace vmette::scheduler

@@ -40,8 +40,8 @@ Result<std::string> kvm_verdict(const Layout& layout, store::Store& store, const
 
     // One process probes; those that wait find its answer.
     auto lock_path = layout.lock("accelerator-probe");
-    VMETTE_CHECK_OK(make_private_dir(lock_path.parent_path()));
-    VMETTE_TRY(Fd lock, open_file(lock_path, O_RDWR | O_CREAT));
+    VMETTE_CHECK_OK(make_cache_dir(lock_path.parent_path()));
+    VMETTE_TRY(Fd lock, open_file(lock_path, O_RDWR | O_CREAT | O_NOFOLLOW));
     if (::flock(lock.get(), LOCK_EX) != 0) return fail_errno("lock " + lock_path.string());
     VMETTE_TRY(auto meanwhile, store.get_fact(key));
     if (meanwhile) return *meanwhile;

@@ -60,8 +60,9 @@ struct HostReport {
 /// What to do about a KVM that does not work; `open_errno` is why /dev/kvm cannot be opened, 0 when it can.
 std::string_view kvm_advice(int open_errno);
 
-/// Boots probe guests, so it takes some seconds; remembers the accelerator. `progress` is told each step.
-Result<HostReport> examine_host(const Layout& layout, store::Store& store,
+/// Boots probe guests, so it takes some seconds; remembers the accelerator in `store`. `progress` is told each step.
+/// The last check is `database`.
+Result<HostReport> examine_host(const Layout& layout, store::Store& store, HostCheck database,
                                 const std::function<void(std::string_view)>& progress);
 
 }  // namespace vmette::scheduler

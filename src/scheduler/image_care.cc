@@ -28,6 +28,7 @@ public:
         : layout_(layout), store_(store), now_(clock.now()), dry_run_(dry_run) {}
 
     Result<Pruned> run(const PrunePolicy& policy) {
+        VMETTE_CHECK_OK(require_ours());
         VMETTE_TRY(auto images, store_.list_images());
         std::uint64_t total = 0;
         for (const auto& image : images) total += image.bytes;
@@ -46,6 +47,13 @@ public:
     }
 
 private:
+    /// In a folder that others can write, a name may lead to any file of the user's.
+    Result<> require_ours() const {
+        for (const auto& folder : {layout_.images_dir(), layout_.layers_dir(), layout_.downloads_dir()})
+            if (auto ours = require_cache_dir(folder); !ours && ours.error().code != ErrorCode::not_found) return ours;
+        return {};
+    }
+
     Result<bool> remove(const store::StoredImage& image) {
         VMETTE_TRY(bool gone, remove_file(image.digest));
         if (!gone) {
@@ -141,6 +149,8 @@ Result<> remove_cached_image(const Layout& layout, store::Store& store, const st
 
 Result<ImageHealth> verify_image(const Layout& layout, store::Store& store, const store::StoredImage& image) {
     ImageHealth health = ImageHealth::missing;
+    auto ours = require_cache_dir(layout.images_dir());
+    if (!ours && ours.error().code != ErrorCode::not_found) return Failure(ours.error());
     if (auto open = rootfs::open_image(layout, image.digest, image.bytes)) {
         VMETTE_TRY(std::string hex, sha256_fd(open->fd.get(), open->path.string()));
         health = "sha256:" + hex == image.digest ? ImageHealth::sound : ImageHealth::damaged;

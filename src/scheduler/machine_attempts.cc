@@ -30,6 +30,7 @@ public:
         attempts_.tell({.job = job_, .kind = AttemptEvent::Kind::phase, .text = std::string(phase)});
     }
     void on_image_progress(const rootfs::Progress&) override {}
+    void on_image_notice(std::string_view notice) override { on_warning(notice); }
     void on_warning(std::string_view message) override {
         attempts_.tell({.job = job_, .kind = AttemptEvent::Kind::warning, .text = std::string(message)});
     }

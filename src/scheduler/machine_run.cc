@@ -93,7 +93,13 @@ void MachineRun::prepare_snapshot() {
     const auto& wish = around_.sandbox.snapshot.warm;
     spec_.warm = wish.value_or(true);
     vm::Snapshots snapshots(around_.host.layout);
-    if (!spec_.warm || !snapshots.place(spec_) || snapshots.open(spec_)) return;
+    if (!spec_.warm || !snapshots.place(spec_)) return;
+    if (auto ours = snapshots.check_folder(); !ours) {
+        log(LogLevel::warn, "the machine boots: {}", ours.error().text());
+        spec_.warm = false;
+        return;
+    }
+    if (snapshots.open(spec_)) return;
     if (!snapshots.worth_making(spec_) && !wish) return;
     int stop = around_.signals != nullptr ? around_.signals->fd() : -1;
     auto made = snapshots.make(session_host_, spec_, around_.sandbox.limits.boot_timeout, stop);

@@ -102,6 +102,7 @@ Result<rootfs::Resolved> resolve_image(const Layout& layout, store::Store& store
                             .now = clock.now(),
                             .ca_certs = request.ca_certs,
                             .progress = request.progress,
+                            .notice = request.notice,
                             .cancelled = request.cancelled};
     auto pinned = request.digest.empty() ? std::nullopt : pinned_image(layout, store, request);
     rootfs::Resolved root;

@@ -21,6 +21,7 @@ struct ResolveRequest {
     bool for_run = true;             ///< counts as a use of the image
     std::filesystem::path ca_certs;  ///< beside the system's; empty: none
     std::function<void(const rootfs::Progress&)> progress;
+    std::function<void(std::string_view)> notice;  ///< see rootfs::Context
     std::function<bool()> cancelled;
 };
 

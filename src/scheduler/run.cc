@@ -184,6 +184,7 @@ private:
         auto request = image_request(sandbox_, options_.offline);
         request.digest = options_.image_digest;
         request.progress = [this](const rootfs::Progress& progress) { observer_.on_image_progress(progress); };
+        request.notice = [this](std::string_view notice) { observer_.on_image_notice(notice); };
         request.cancelled = [this] { return stop_requested(); };
         VMETTE_TRY(auto root, resolve_image(host_.layout, host_.store, host_.clock, host_.providers, request));
         record_.image_digest = root.digest;

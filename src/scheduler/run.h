@@ -51,6 +51,8 @@ public:
     virtual ~RunObserver() = default;
     virtual void on_phase(std::string_view phase) = 0;
     virtual void on_image_progress(const rootfs::Progress& progress) = 0;
+    /// What is tried again to get the image, on one line.
+    virtual void on_image_notice(std::string_view notice) = 0;
     virtual void on_warning(std::string_view message) = 0;
 };
 

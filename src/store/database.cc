@@ -106,13 +106,16 @@ int Database::on_busy(void* self, int count) {
     auto now = std::chrono::steady_clock::now();
     if (count == 0) database.busy_since_ = now;
     if (now - database.busy_since_ >= database.busy_limit_) return 0;
-    database.pause();
+    database.pause(database.busy_since_);
     return 1;
 }
 
-void Database::pause() {
-    // Writers hold the lock for about a millisecond; the spread keeps many of them from asking in step.
-    std::uniform_int_distribution<int> microseconds(200, 4000);
+void Database::pause(std::chrono::steady_clock::time_point since) {
+    // Writers hold the lock for about a millisecond; the spread keeps many of them from asking in step. Who has waited
+    // long asks more often, or on a host that is busy with other things one of many would never be the one.
+    auto waited = std::chrono::steady_clock::now() - since;
+    int longest = waited < std::chrono::seconds(1) ? 4000 : waited < std::chrono::seconds(4) ? 1000 : 250;
+    std::uniform_int_distribution<int> microseconds(longest / 20, longest);
     std::this_thread::sleep_for(std::chrono::microseconds(microseconds(jitter_)));
 }
 

@@ -112,7 +112,8 @@ private:
         }
     }
 
-    void pause();
+    /// Between two tries for a lock that was first missed at `since`.
+    void pause(std::chrono::steady_clock::time_point since);
     /// The errno behind the last failure, 0 when not known.
     int system_error();
 
@@ -128,7 +129,7 @@ private:
 
 template <typename Body>
 auto Database::guarded(Body&& body) -> Result<std::invoke_result_t<Body>> {
-    auto deadline = std::chrono::steady_clock::now() + busy_limit_;
+    auto begin = std::chrono::steady_clock::now();
     while (true) {
         try {
             if constexpr (std::is_void_v<std::invoke_result_t<Body>>) {
@@ -140,14 +141,14 @@ auto Database::guarded(Body&& body) -> Result<std::invoke_result_t<Body>> {
         } catch (const SQLite::Exception& problem) {
             int number = system_error();
             // Some locks are refused at once, without the busy handler: where waiting could deadlock.
-            if (!is_transient(problem) || std::chrono::steady_clock::now() >= deadline)
+            if (!is_transient(problem) || std::chrono::steady_clock::now() >= begin + busy_limit_)
                 return Failure(sqlite_error(problem, number, path_, busy_limit_));
         } catch (const DamagedRow& problem) {
             return Failure(damaged_database(path_, problem.what()));
         } catch (const std::bad_alloc&) {
             return fail(ErrorCode::io, "not enough memory to read the history {}", path_.string());
         }
-        pause();
+        pause(begin);
     }
 }
 

@@ -31,6 +31,17 @@ StoredImage read_image(SQLite::Statement& row) {
 
 bool same_image(const StoredImage& a, const StoredImage& b) { return a.digest == b.digest; }
 
+/// `hex` is the beginning of what each of these can be called by.
+Failure several_fit(std::string_view hex, const std::vector<StoredImage>& images) {
+    constexpr std::size_t kNamed = 5, kDigits = 19;  // "sha256:" and twelve
+    std::string names;
+    for (std::size_t i = 0; i < std::min(images.size(), kNamed); ++i)
+        names += fmt::format("{}{} ({})", i == 0 ? "" : ", ", images[i].digest.substr(0, kDigits),
+                             harmless_line(images[i].source, 100));
+    return fail(ErrorCode::bad_input, "{} fits {} images; give more of the digest: {}{}", hex, images.size(), names,
+                images.size() > kNamed ? ", …" : "");
+}
+
 std::optional<StoredImage> one_image(Database& database, std::string_view condition, std::string_view argument) {
     Query query(database.prepared(fmt::format("{} WHERE {}", kSelect, condition)));
     bind_text(*query, 1, argument);
@@ -100,6 +111,18 @@ Result<> Store::remove_image(std::string_view digest) {
     });
 }
 
+Result<bool> Store::remove_image_source(std::string_view source) {
+    Database& database = *impl_->database;
+    return database.write(Durability::process, [&] {
+        Query query(
+            database.prepared("DELETE FROM image_sources WHERE source = ?1 AND EXISTS (SELECT 1 FROM image_sources AS "
+                              "other WHERE other.digest = image_sources.digest AND other.source <> ?1)"));
+        bind_text(*query, 1, source);
+        query->executeStep();
+        return database.connection().getChanges() > 0;
+    });
+}
+
 Result<std::optional<StoredImage>> Store::image_by_source(std::string_view source) {
     Database& database = *impl_->database;
     return database.read([&] { return one_image(database, "source = ?1", source); });
@@ -131,7 +154,8 @@ Result<StoredImage> Store::find_image(std::string_view digest_or_source) {
     if (by_source) return *std::move(by_source);
     std::string_view hex = digest_or_source;
     if (hex.starts_with(kPrefix)) hex.remove_prefix(kPrefix.size());
-    if (hex.size() >= kShortest && hex.find_first_not_of("0123456789abcdef") == hex.npos) {
+    bool is_hex = hex.find_first_not_of("0123456789abcdef") == hex.npos;
+    if (hex.size() >= kShortest && is_hex) {
         VMETTE_TRY(auto images, list_image_sources());
         std::string whole = fmt::format("{}{}", kPrefix, hex);
         std::erase_if(images, [&](const StoredImage& image) {
@@ -139,9 +163,13 @@ Result<StoredImage> Store::find_image(std::string_view digest_or_source) {
                    !image.validator.starts_with(whole);
         });
         // An image's sources stand together.
-        auto fits = std::unique(images.begin(), images.end(), same_image) - images.begin();
-        if (fits > 1) return fail(ErrorCode::bad_input, "{} fits {} images; give more of the digest", hex, fits);
-        if (fits == 1) return std::move(images.front());
+        images.erase(std::unique(images.begin(), images.end(), same_image), images.end());
+        if (images.size() > 1) return several_fit(hex, images);
+        if (images.size() == 1) return std::move(images.front());
+    } else if (!hex.empty() && hex.size() < kShortest && is_hex) {
+        return fail(ErrorCode::not_found,
+                    "there is no image \"{}\" in the cache; the beginning of a digest has at least {} digits", hex,
+                    kShortest);
     }
     return fail(ErrorCode::not_found, "there is no image \"{}\" in the cache", harmless_line(digest_or_source, 200));
 }

@@ -73,6 +73,12 @@ Result<> migrate(Database& database, std::span<const Migration> known) {
     return {};
 }
 
+Result<> require_not_newer(Database& database, std::span<const Migration> known) {
+    VMETTE_TRY(int version, our_version(database));
+    if (version > known.back().version) return too_new(database, version, known.back().version);
+    return {};
+}
+
 Result<> require_current(Database& database, std::span<const Migration> known) {
     int newest = known.back().version;
     VMETTE_TRY(int version, our_version(database));

@@ -23,6 +23,9 @@ std::span<const Migration> migrations();
 /// at the same time. `unsupported` when the schema is newer than the last of them.
 Result<> migrate(Database& database, std::span<const Migration> known);
 
+/// `unsupported` when it is newer than the last of them; `io` when it is no history of ours.
+Result<> require_not_newer(Database& database, std::span<const Migration> known);
+
 /// `unsupported` unless all of them are applied and no others.
 Result<> require_current(Database& database, std::span<const Migration> known);
 

@@ -106,7 +106,7 @@ std::string to_json(const RunRecord& run, int indent) {
           {"console", text_or_null(run.log_console)}}},
         {"error", text_or_null(run.error)},
     };
-    return document.dump(indent < 0 ? -1 : indent);
+    return harmless_json(document.dump(indent < 0 ? -1 : indent));
 }
 
 }  // namespace vmette::store

@@ -127,6 +127,7 @@ public:
 
     std::vector<RunStats> finish() {
         std::vector<RunStats> out;
+        out.reserve(groups_.size());
         for (auto& [name, group] : groups_) out.push_back(group.finish());
         bool by_day = !by_.empty() && by_.front() == kDay;
         std::ranges::sort(out, [&](const RunStats& a, const RunStats& b) {

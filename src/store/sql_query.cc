@@ -8,7 +8,9 @@
 
 #include "base/text.h"
 #include "store/database.h"
+#include "store/lookup.h"
 #include "store/migrate.h"
+#include "store/raw_statement.h"
 #include "store/store.h"
 
 namespace vmette::store {
@@ -35,7 +37,9 @@ public:
         ::sqlite3_progress_handler(db_, 0, nullptr, nullptr);
     }
 
-    void enforce(Duration time) {
+    /// `stored`: what the file has, in lower case.
+    void enforce(Duration time, std::set<std::string> stored) {
+        stored_ = std::move(stored);
         deadline_ = Steady::now() + time;
         ::sqlite3_set_authorizer(db_, &Guard::decide, this);
         // A thousand instructions of SQLite's machine take some microseconds.
@@ -74,35 +78,23 @@ private:
         if (action == SQLITE_FUNCTION) return column != "load_extension" && column != "fts3_tokenizer";
         if (action != SQLITE_READ) return false;
         if (schema == "temp") return true;  // the views alone are there
-        // No column: how many rows there are.
-        return column.empty() ? tables_.contains(table) : reads_.contains({view, table, column});
+        // No column: how many rows there are, of what is no table of the file also when it is a part of the question.
+        if (column.empty()) return tables_.contains(table) || !is_stored(table);
+        return reads_.contains({view, table, column});
+    }
+
+    bool is_stored(const std::string& table) const {
+        std::string name = lower(table);
+        return name.starts_with("sqlite_") || name.starts_with("pragma_") || name == "dbstat" || stored_.contains(name);
     }
 
     static int interrupts(void* self) { return static_cast<Guard*>(self)->is_over() ? 1 : 0; }
 
     sqlite3* db_;
     std::set<std::tuple<std::string, std::string, std::string>> reads_;  ///< view, table, column
-    std::set<std::string> tables_;
+    std::set<std::string> tables_, stored_;
     Steady::time_point deadline_;
     std::string refused_;
-};
-
-class Statement {
-public:
-    Statement(sqlite3* db, std::string_view sql) {
-        result_ = ::sqlite3_prepare_v2(db, sql.data(), static_cast<int>(sql.size()), &statement_, &tail_);
-    }
-    Statement(const Statement&) = delete;
-    Statement& operator=(const Statement&) = delete;
-    ~Statement() { ::sqlite3_finalize(statement_); }
-    sqlite3_stmt* get() const { return statement_; }
-    int result() const { return result_; }
-    const char* tail() const { return tail_; }
-
-private:
-    sqlite3_stmt* statement_ = nullptr;
-    const char* tail_ = nullptr;
-    int result_ = SQLITE_OK;
 };
 
 SqlValue value_at(sqlite3_stmt* statement, int column) {
@@ -130,6 +122,13 @@ void make_views(Database& database) {
     ::sqlite3_limit(database.handle(), SQLITE_LIMIT_ATTACHED, 0);
 }
 
+std::set<std::string> stored_names(Database& database) {
+    SQLite::Statement query(database.connection(), "SELECT lower(name) FROM main.sqlite_schema");
+    std::set<std::string> names;
+    while (query.executeStep()) names.insert(query.getColumn(0).getString());
+    return names;
+}
+
 /// One statement at work; what it throws and returns is for Database::guarded.
 class Question {
 public:
@@ -138,7 +137,7 @@ public:
 
     Result<SqlResult> run(std::string_view sql,
                           const std::function<bool(const SqlResult&, std::span<const SqlValue>)>& row) {
-        Statement statement(db_, sql);
+        RawStatement statement(db_, sql);
         if (statement.result() != SQLITE_OK) return failed(statement.result());
         std::string_view tail(statement.tail(), static_cast<std::size_t>(sql.data() + sql.size() - statement.tail()));
         if (statement.get() == nullptr) return fail(ErrorCode::bad_input, "a SELECT is expected");
@@ -200,7 +199,7 @@ Result<SqlResult> run_sql(const std::filesystem::path& path, std::string_view sq
         make_views(*database);
         for (const SqlView& view : sql_views())
             SQLite::Statement(database->connection(), fmt::format("SELECT * FROM {}", view.name));
-        guard.enforce(limits.time);
+        guard.enforce(limits.time, stored_names(*database));
     });
     VMETTE_CHECK_OK(prepared);
     auto answer = database->guarded([&] { return Question(*database, guard, limits).run(sql, row); });

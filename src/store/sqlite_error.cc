@@ -22,11 +22,13 @@ bool is_transient(const SQLite::Exception& problem) {
 }
 
 Error damaged_database(const std::filesystem::path& path, std::string_view detail) {
-    return Error{ErrorCode::io,
-                 fmt::format("the history {0} is damaged or not a vmette database ({1}); to start a new one, move it "
-                             "away with its companions: {0}, {0}-wal, {0}-shm",
-                             path.string(), detail),
-                 nullptr};
+    return Error{
+        ErrorCode::io,
+        fmt::format("the history {0} is damaged or not a vmette database ({1}); \"vmette doctor\" says what can "
+                    "be saved, and a new one is made when it is moved away with its companions: {0}, {0}-wal, "
+                    "{0}-shm",
+                    path.string(), detail),
+        nullptr};
 }
 
 Error sqlite_error(const SQLite::Exception& problem, int number, const std::filesystem::path& path,

@@ -191,6 +191,8 @@ public:
     Result<> touch_image(std::string_view digest, std::uint64_t uses = 1);
     /// With all its sources.
     Result<> remove_image(std::string_view digest);
+    /// The name alone, unless it is its image's last: then nothing is done. True when it was removed.
+    Result<bool> remove_image_source(std::string_view source);
     Result<std::optional<StoredImage>> image_by_source(std::string_view source);
     Result<std::optional<StoredImage>> image_by_content(std::string_view content_digest);
     /// One image, once for each of its sources, newest first.

@@ -14,7 +14,7 @@
 namespace vmette::vm {
 
 Result<Fd> stage_file(const std::filesystem::path& folder) {
-    VMETTE_CHECK_OK(make_private_dir(folder));
+    VMETTE_CHECK_OK(make_cache_dir(folder));
     Fd staged(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
     if (staged) return staged;
     if (errno == EOPNOTSUPP || errno == EISDIR)
@@ -28,7 +28,7 @@ Result<> name_file(const Fd& staged, const std::filesystem::path& path, const st
         if (::linkat(AT_FDCWD, nameless.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) == 0) return {};
         if (errno != EEXIST) return fail_errno("name " + path.string());
         auto theirs = open_file(path, O_RDONLY | O_NOFOLLOW);
-        if (theirs && is_whole(theirs->get())) return {};
+        if (theirs && require_private(*theirs, path) && is_whole(theirs->get())) return {};
         ::unlink(path.c_str());
     }
     return {};

@@ -1,6 +1,8 @@
 #include "vm/parts.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -27,6 +29,23 @@ constexpr std::chrono::seconds kShareProbeLimit{2};
 Result<> check_boot_file(const std::filesystem::path& path, std::string_view what) {
     if (::access(path.c_str(), R_OK) == 0) return {};
     return fail_errno(fmt::format("open the {} {}", what, path.string()));
+}
+
+/// No descriptor when the root is no image.
+Result<Fd> open_root(const VmSpec& spec) {
+    if (spec.root.source != RootSource::block_image || spec.root.path.empty()) return Fd();
+    return open_file(spec.root.path, O_RDONLY);
+}
+
+/// A disk of the root image's size with nothing on it.
+Result<Fd> make_blank_root(const VmSpec& spec) {
+    VMETTE_TRY(Fd image, open_root(spec));
+    struct stat info{};
+    if (::fstat(image.get(), &info) != 0) return fail_errno("look at the image " + spec.root.path.string());
+    Fd blank(::memfd_create("blank", MFD_CLOEXEC));
+    if (!blank || ::ftruncate(blank.get(), info.st_size) != 0) return fail_errno("make a blank disk");
+    // QEMU takes for a read-only disk a descriptor that can only read.
+    return open_file(fmt::format("/proc/self/fd/{}", blank.get()), O_RDONLY);
 }
 
 QemuDevice* find_device(QemuPlan& plan, DeviceKind kind, std::string_view name) {
@@ -85,7 +104,8 @@ Result<Parts> Parts::make(const SessionHost& host, const VmSpec& asked) {
     // The helpers first: they come up while QEMU starts.
     VMETTE_CHECK_OK(parts.start_network(spec, plan));
     VMETTE_CHECK_OK(parts.serve_shares(spec, plan));
-    VMETTE_CHECK_OK(parts.open_disks(host, spec, plan));
+    VMETTE_TRY(Fd root, open_root(spec));
+    VMETTE_CHECK_OK(parts.open_disks(host, spec, std::move(root), plan));
     auto found = spec.warm ? Snapshots(host.layout).open(spec) : std::nullopt;
     if (found) {
         plan.memory = MemorySource::snapshot;
@@ -103,7 +123,8 @@ Result<Parts> Parts::make(const SessionHost& host, const VmSpec& spec, const Fd&
     VMETTE_TRY(QemuPlan plan, Parts::plan(spec));
     Parts parts;
     parts.resources_ = &host.resources;
-    VMETTE_CHECK_OK(parts.open_disks(host, spec, plan));
+    VMETTE_TRY(Fd root, make_blank_root(spec));
+    VMETTE_CHECK_OK(parts.open_disks(host, spec, std::move(root), plan));
     plan.memory = MemorySource::kept;
     plan.memory_fd = parts.inherit(memory.get());
     VMETTE_CHECK_OK(parts.start_qemu(std::move(plan)));
@@ -147,11 +168,9 @@ Result<> Parts::serve_shares(const VmSpec& spec, QemuPlan& plan) {
     return {};
 }
 
-Result<> Parts::open_disks(const SessionHost& host, const VmSpec& spec, QemuPlan& plan) {
-    if (QemuDevice* root = find_device(plan, DeviceKind::block, kRootSerial)) {
-        VMETTE_TRY(Fd image, open_file(spec.root.path, O_RDONLY));
-        root->fd = inherit(disks_.emplace_back(std::move(image)).get());
-    }
+Result<> Parts::open_disks(const SessionHost& host, const VmSpec& spec, Fd root, QemuPlan& plan) {
+    if (QemuDevice* device = find_device(plan, DeviceKind::block, kRootSerial))
+        device->fd = inherit(disks_.emplace_back(std::move(root)).get());
     for (std::size_t i = 0; i < spec.disks.size(); ++i) {
         VMETTE_TRY(OpenDisk disk, open_disk(spec.disks[i].path, spec.disks[i].read_only));
         QemuDevice* device = find_device(plan, DeviceKind::block, disk_serial(i));

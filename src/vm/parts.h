@@ -37,7 +37,8 @@ public:
     /// Opens disks and image, makes scratch, shares and network, and starts QEMU; from a snapshot when the spec allows
     /// it and there is one. Errors: as of Session::start.
     static Result<Parts> make(const SessionHost& host, const VmSpec& spec);
-    /// The same, booting and without a link, with the guest's memory in this file: for a snapshot to be.
+    /// The same, booting and without a link, with the guest's memory in this file: for a snapshot to be. In place of
+    /// the root image there is a blank disk of its size, for the snapshot must serve every image.
     static Result<Parts> make(const SessionHost& host, const VmSpec& spec, const Fd& memory);
     Parts(Parts&&) noexcept = default;
     Parts& operator=(Parts&&) noexcept = delete;
@@ -62,7 +63,7 @@ private:
     /// Decides the port, and whether the machine gets the vsock that its spec allows.
     void open_calls(VmSpec& spec);
     static Result<QemuPlan> plan(const VmSpec& spec);
-    Result<> open_disks(const SessionHost& host, const VmSpec& spec, QemuPlan& plan);
+    Result<> open_disks(const SessionHost& host, const VmSpec& spec, Fd root, QemuPlan& plan);
     Result<> serve_shares(const VmSpec& spec, QemuPlan& plan);
     Result<> start_network(const VmSpec& spec, QemuPlan& plan);
     Result<> start_qemu(QemuPlan plan);

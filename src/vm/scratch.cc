@@ -68,6 +68,7 @@ Result<> check_size(std::uint64_t bytes) {
 Result<Fd> make_scratch(const Layout& layout, std::uint64_t bytes) {
     VMETTE_CHECK_OK(check_size(bytes));
     auto folder = layout.scratch_templates_dir();
+    VMETTE_CHECK_OK(make_cache_dir(folder));
     auto formatted = open_scratch_template(folder, bytes);
     if (!formatted && formatted.error().code != ErrorCode::unsupported) return formatted;
     VMETTE_TRY(Fd scratch, nameless_file(folder));

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/layout.h"
 #include "base/process.h"
 #include "base/text.h"
 #include "vm/kept_files.h"
@@ -83,7 +84,7 @@ Result<Fd> open_scratch_template(const std::filesystem::path& folder, std::uint6
     // The number is that of the recipe in mkfs_arguments: a new one leaves older templates to the pruning.
     auto path = folder / fmt::format("v1-{}.ext4", bytes);
     auto found = open_file(path, O_RDONLY | O_NOFOLLOW);
-    if (found && is_whole(found->get(), bytes)) {
+    if (found && require_private(*found, path) && is_whole(found->get(), bytes)) {
         touch_file(*found);
         return found;
     }

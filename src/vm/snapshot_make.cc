@@ -146,7 +146,7 @@ bool is_whole(int fd, std::uint64_t memory_bytes) {
 
 /// Held while a snapshot is being made, so that others boot meanwhile and don't make it twice.
 Result<Fd> lock_maker(const std::filesystem::path& folder) {
-    VMETTE_CHECK_OK(make_private_dir(folder));
+    VMETTE_CHECK_OK(make_cache_dir(folder));
     VMETTE_TRY(Fd lock, open_file(folder / "making.lock", O_RDWR | O_CREAT | O_NOFOLLOW));
     if (::flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
     if (errno == EWOULDBLOCK) return fail(ErrorCode::busy, "another process is making a snapshot");

@@ -26,7 +26,7 @@ std::filesystem::path mark_of(std::filesystem::path snapshot, std::string_view m
 /// Without it things are only slower.
 void leave_mark(const std::filesystem::path& mark) {
     auto folder = mark.parent_path();
-    if (!make_private_dir(folder)) return;
+    if (!make_cache_dir(folder)) return;
     if (auto left = open_file(mark, O_WRONLY | O_CREAT | O_NOFOLLOW); !left)
         log(LogLevel::debug, "{}", left.error().text());
     prune_files(folder, mark.extension().string(), kMaxMarks);
@@ -61,7 +61,7 @@ std::optional<std::filesystem::path> Snapshots::place(const VmSpec& spec) const 
     struct stat root{};
     if (::stat(spec.root.path.c_str(), &root) != 0) return std::nullopt;
     std::string made_of =
-        fmt::format("1\n{}\n{}\n{}\nroot {} scratch {}\n{}", identity(*program), identity(spec.kernel),
+        fmt::format("2\n{}\n{}\n{}\nroot {} scratch {}\n{}", identity(*program), identity(spec.kernel),
                     identity(spec.initramfs), root.st_size, spec.scratch_bytes, fmt::join(qemu_arguments(plan), "\n"));
     return folder_ / (this_boot() + sha256_hex(made_of) + ".vm");
 }
@@ -69,7 +69,13 @@ std::optional<std::filesystem::path> Snapshots::place(const VmSpec& spec) const 
 std::optional<Snapshot> Snapshots::open(const VmSpec& spec) const {
     auto path = place(spec);
     if (!path) return std::nullopt;
+    if (!check_folder()) return std::nullopt;
     auto file = open_file(*path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    if (auto ours = file ? require_private(*file, *path) : Result<>(); !ours) {
+        log(LogLevel::warn, "a snapshot is removed: {}", ours.error().text());
+        ::unlink(path->c_str());
+        return std::nullopt;
+    }
     struct stat status{};
     auto memory = static_cast<off_t>(whole_memory_bytes(spec));
     if (!file || ::fstat(file->get(), &status) != 0 || !S_ISREG(status.st_mode) || status.st_size <= memory ||
@@ -79,14 +85,21 @@ std::optional<Snapshot> Snapshots::open(const VmSpec& spec) const {
     return Snapshot{std::move(*path), std::move(*file)};
 }
 
+Result<> Snapshots::check_folder() const {
+    auto ours = require_cache_dir(folder_);
+    if (!ours && ours.error().code == ErrorCode::not_found) return {};
+    return ours;
+}
+
 void Snapshots::note_boot(const VmSpec& spec) const {
     if (auto path = place(spec)) leave_mark(mark_of(*path, kBootedMark));
 }
 
 bool Snapshots::worth_making(const VmSpec& spec) const {
     auto path = place(spec);
+    if (!path || !check_folder()) return false;
     auto marked = [&](std::string_view mark) { return ::access(mark_of(*path, mark).c_str(), F_OK) == 0; };
-    return path && marked(kBootedMark) && !marked(kFailedMark);
+    return marked(kBootedMark) && !marked(kFailedMark);
 }
 
 void Snapshots::remove_old() const {

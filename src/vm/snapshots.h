@@ -36,7 +36,9 @@ public:
     /// host (virtio-fs does not migrate), with disks of the user's (whose partitions were read already), under KVM
     /// and with a vsock (not tried).
     std::optional<std::filesystem::path> place(const VmSpec& spec) const;
-    /// The one that the machine can start from.
+    /// `io` when others can write their folder, or own it: then none is used, and none is made.
+    Result<> check_folder() const;
+    /// The one that the machine can start from. One that others own or can write is removed, with a warning.
     std::optional<Snapshot> open(const VmSpec& spec) const;
     /// Notes that such a machine has booted.
     void note_boot(const VmSpec& spec) const;

@@ -133,6 +133,40 @@ TEST(PrivateDirTest, FileInTheWayIsNamed) {
               fmt::format("create the folder {}: Not a directory", (file / "g").string()));
 }
 
+TEST(CacheDirTest, IsTheUsersAloneAndSoIsTheCacheAroundIt) {
+    auto temp = TempDir::make();
+    ASSERT_TRUE(temp);
+    auto cache = temp->path() / "cache", folder = cache / "images";
+    EXPECT_EQ(require_cache_dir(folder).error().code, ErrorCode::not_found);
+    ASSERT_TRUE(make_cache_dir(folder));
+    ASSERT_TRUE(require_cache_dir(folder));
+    for (const auto& path : {cache, folder}) {
+        for (mode_t open : {0770u, 0702u, 01777u}) {
+            ASSERT_EQ(::chmod(path.c_str(), open), 0);
+            auto text = fmt::format("{} can be written by other users (mode {:04o}): chmod go-w {}", path.string(),
+                                    open, path.string());
+            EXPECT_EQ(require_cache_dir(folder).error().text(), text);
+            EXPECT_EQ(make_cache_dir(folder).error().text(), text);
+        }
+        ASSERT_EQ(::chmod(path.c_str(), 0755), 0) << "reading is no harm";
+        EXPECT_TRUE(make_cache_dir(folder));
+    }
+}
+
+TEST(CacheDirTest, AnotherUsersIsRefused) {
+    if (::geteuid() != 0) GTEST_SKIP() << "only root can make a folder another user's";
+    auto temp = TempDir::make();
+    ASSERT_TRUE(temp);
+    auto cache = temp->path() / "cache", folder = cache / "images";
+    ASSERT_TRUE(make_cache_dir(folder));
+    for (const auto& path : {cache, folder}) {
+        ASSERT_EQ(::chown(path.c_str(), 12345, 12345), 0);
+        EXPECT_EQ(make_cache_dir(folder).error().text(),
+                  path.string() + " belongs to another user (uid 12345): what it holds cannot be trusted");
+        ASSERT_EQ(::chown(path.c_str(), 0, 0), 0);
+    }
+}
+
 TEST(TempDirTest, RemovedWithAllItHolds) {
     std::filesystem::path path;
     {

@@ -52,6 +52,13 @@ TEST(HarmlessTest, TextStaysAndControlsAreEscaped) {
     EXPECT_EQ(harmless("\u200D\u2026\u2070"), "\u200D\u2026\u2070");
 }
 
+TEST(HarmlessTest, JsonKeepsItsMeaning) {
+    EXPECT_EQ(harmless_json("{\"a\": \"\xC2\x9Bm\x7F\"}"), "{\"a\": \"\\u009bm\\u007f\"}");
+    EXPECT_EQ(harmless_json("\"\u202E\u2066\u200F\u061C\""), "\"\\u202e\\u2066\\u200f\\u061c\"");
+    EXPECT_EQ(harmless_json("\"\u00E9\u00A0\u2026\u0627\U0001F389\""), "\"\u00E9\u00A0\u2026\u0627\U0001F389\"");
+    EXPECT_EQ(harmless_json(""), "");
+}
+
 TEST(HarmlessTest, OneLineEscapesNewlinesToo) {
     EXPECT_EQ(harmless_line("a\nb\tc"), "a\\x0ab\\x09c");
     EXPECT_EQ(harmless_line("short"), "short");

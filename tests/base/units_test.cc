@@ -141,5 +141,17 @@ TEST(HumanUnitsTest, DurationsForPeople) {
     EXPECT_EQ(human_duration(Duration(3'720'000)), "1 h 02 min");
 }
 
+TEST(AgeTest, DaysAndWeeksAreTakenBesideDurations) {
+    EXPECT_EQ(parse_age("30d"), std::chrono::days(30));
+    EXPECT_EQ(parse_age("4w"), std::chrono::days(28));
+    EXPECT_EQ(parse_age("12h"), std::chrono::hours(12));
+    EXPECT_EQ(parse_age("90"), std::chrono::seconds(90));
+    EXPECT_EQ(parse_age("3660d"), std::chrono::days(3660));
+    for (const char* wrong : {"1x", "d", "-1d", "1.5d", "", "1 d", "last week"})
+        EXPECT_EQ(parse_age(wrong).error().text(), fmt::format("\"{}\" is not an age, such as 12h, 7d or 4w", wrong));
+    EXPECT_EQ(parse_age("3661d").error().text(), "the age \"3661d\" is too large");
+    EXPECT_EQ(parse_age("99999999999999999999d").error().code, ErrorCode::bad_input);
+}
+
 }  // namespace
 }  // namespace vmette

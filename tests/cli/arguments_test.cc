@@ -139,5 +139,18 @@ TEST(ArgumentsTest, UnexpectedWordSaysWhereACommandGoes) {
     EXPECT_EQ(parsed.error().message, "unexpected argument 'true' (a command is written after `--`)");
 }
 
+TEST(ArgumentsTest, HabitOfAnotherProgramIsRefusedWithWhatToWrite) {
+    Sample sample;
+    sample.arguments.habit("--rm", "leave it out");
+    sample.arguments.habit("-v", "it is --verbose", true);
+    EXPECT_EQ(sample.error({"--rm", "x"}), "there is no flag --rm: leave it out");
+    EXPECT_EQ(sample.error({"--rm=true", "x"}), "there is no flag --rm: leave it out");
+    EXPECT_EQ(sample.error({"-v", "/a:/b", "x"}), "-v: it is --verbose");
+    EXPECT_EQ(sample.error({"-v", "oci://a:1/b"}), "");
+    EXPECT_EQ(sample.error({"-v", "x"}), "");
+    EXPECT_EQ(sample.error({"x", "--set", "--rm"}), "") << "a flag's value is none";
+    EXPECT_EQ(sample.error({"x", "--", "--rm", "-v", "/a:/b"}), "") << "the command's flags are its own";
+}
+
 }  // namespace
 }  // namespace vmette::cli

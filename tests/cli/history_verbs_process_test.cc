@@ -1,14 +1,18 @@
 #include <fstream>
+#include <sstream>
 
 #include <gmock/gmock.h>
 
 #include "cli/history_home.h"
+#include "store/batches.h"
 #include "store/history.h"
 
 namespace vmette::cli {
 namespace {
 
 using nlohmann::json;
+using testing::AllOf;
+using testing::ContainsRegex;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -55,6 +59,7 @@ TEST_F(HistoryVerbsTest, StatsOfGroups) {
     auto table = home_.run({"history", "stats", "--by", "name,status"}).out;
     EXPECT_THAT(table, HasSubstr("NAME  STATUS"));
     EXPECT_THAT(table, HasSubstr("100.0%      3.0s  3.0s  3.0s"));
+    EXPECT_THAT(home_.run({"history", "stats", "--by", "label:Team"}).out, HasSubstr("Team  RUNS"));
     auto wrong = home_.run({"history", "stats", "--by", "nmae"});
     EXPECT_EQ(wrong.code, 2);
     EXPECT_THAT(wrong.err, HasSubstr("did you mean name?"));
@@ -86,7 +91,7 @@ TEST_F(HistoryVerbsTest, DiffShowsWhatIsNotTheSame) {
     EXPECT_FALSE(results.contains("duration_ms"));
     auto text = home_.run({"history", "diff", "a", "b"}).out;
     EXPECT_THAT(text, HasSubstr("limits.memory  \"512M\""));
-    EXPECT_THAT(text, HasSubstr("+50%"));
+    EXPECT_THAT(text, ContainsRegex("usage.peak_memory_bytes  100 B +150 B +.50%"));
     EXPECT_THAT(text, Not(HasSubstr("two")));
     EXPECT_THAT(home_.run({"history", "diff", "a", "a"}).out,
                 HasSubstr("INPUT: no difference\n\nRESULT: no difference\n"));
@@ -205,6 +210,55 @@ TEST_F(HistoryVerbsTest, PlotIsDrawn) {
     EXPECT_EQ(home_.run({"history", "--plot", "--json"}).code, 2);
 }
 
+TEST_F(HistoryVerbsTest, NothingThatARowHoldsDrivesTheTerminal) {
+    auto bad = finished("bad", 3);
+    const std::string evil = "\x1b]0;x\a\x1b[31m\xc2\x9b\n\r";
+    bad.name = bad.error = bad.reason = bad.image_source = bad.accel = bad.net_mode = bad.kernel_path = evil;
+    bad.labels = {{"k" + evil, "v" + evil}};
+    bad.net_denied = {{evil, 1, 1}};
+    bad.manifest = "name = \"" + evil + "\"\n";
+    insert(bad);
+    const std::vector<std::vector<std::string>> views{
+        {"history"},
+        {"history", "show", bad.id},
+        {"history", "show", bad.id, "--json"},
+        {"history", "show", bad.id, "--manifest"},
+        {"history", "--json"},
+        {"history", "--names"},
+        {"history", "stats", "--by", "name,reason,label:k" + evil},
+        {"history", "stats", "--by", "name,reason,label:k" + evil, "--json"},
+        {"history", "diff", bad.id, bad.id},
+        {"history", "export"},
+        {"history", "export", "--format", "csv"},
+        {"history", "sql", "SELECT name, error AS \"" + evil + "\" FROM runs"},
+        {"history", "sql", "--csv", "SELECT name, error AS \"" + evil + "\" FROM runs"},
+        {"history", "sql", "--json", "SELECT name, error AS \"" + evil + "\" FROM runs"},
+        {"rerun", bad.id},
+    };
+    for (auto words : views) {
+        auto name = words[0] + " " + (words.size() > 1 ? words[1] : "");
+        words.insert(words.begin() + (words[0] == "history" && words.size() > 1 && !words[1].starts_with("-") ? 2 : 1),
+                     "--color=never");
+        auto shown = home_.run_on_terminal(words).out;
+        EXPECT_FALSE(shown.empty()) << name;
+        for (const char* control : {"\x1b", "\a", "\xc2\x9b"}) EXPECT_THAT(shown, Not(HasSubstr(control))) << name;
+    }
+    // A file gets the bytes as they are.
+    EXPECT_THAT(home_.run({"history", "export", "--format", "csv"}).out, HasSubstr("\x1b]0;x\a"));
+}
+
+TEST_F(HistoryVerbsTest, PlotFitsTheTerminalAndPaintsWhatFailed) {
+    for (int i = 0; i < 5; ++i) insert(finished("n", i % 2));
+    auto plot = home_.run_on_terminal({"history", "--plot"}, 60).out;
+    EXPECT_THAT(plot, HasSubstr("\x1b[31m"));
+    auto plain = home_.run_on_terminal({"history", "--plot", "--color=never"}, 60).out;
+    std::istringstream lines(plain);
+    for (std::string line; std::getline(lines, line);) {
+        auto continues = [](char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; };
+        EXPECT_LE(line.size() - static_cast<std::size_t>(std::ranges::count_if(line, continues)), 61u) << line;
+    }
+}
+
 TEST_F(HistoryVerbsTest, ShellsCompleteIdsAndNames) {
     auto one = finished("one", 0);
     insert(one);
@@ -214,6 +268,30 @@ TEST_F(HistoryVerbsTest, ShellsCompleteIdsAndNames) {
         "eval \"$($V completion bash)\"; COMP_WORDS=(\"$V\" history show on); COMP_CWORD=3; _vmette; "
         "echo \"${COMPREPLY[*]}\"");
     EXPECT_EQ(offered.out, "one\n");
+}
+
+TEST_F(HistoryVerbsTest, DamagedHistoryIsRecovered) {
+    insert(finished("one", 0));
+    EXPECT_THAT(home_.run({"history", "recover"}).err, HasSubstr("the history is sound"));
+    auto file = home_.layout().database().string();
+    EXPECT_EQ(home_
+                  .shell("sqlite3 " + file + " 'PRAGMA wal_checkpoint(TRUNCATE)' && root=$(sqlite3 " + file +
+                         " \"SELECT rootpage FROM sqlite_schema WHERE name = 'runs_by_time'\") && "
+                         "head -c 4096 /dev/zero | tr '\\0' X | dd of=" +
+                         file + " bs=4096 seek=$((root - 1)) conv=notrunc status=none")
+                  .code,
+              0);
+    auto damaged = home_.run({"history"});
+    EXPECT_EQ(damaged.code, 1);
+    EXPECT_THAT(damaged.err, HasSubstr("\"vmette doctor\" says what can be saved"));
+    auto dry = parsed({"history", "recover", "--dry-run", "--json"});
+    EXPECT_EQ(dry["runs"], 1);
+    EXPECT_EQ(dry["kept_as"], nullptr);
+    auto done = home_.run({"history", "recover"});
+    EXPECT_EQ(done.code, 0);
+    EXPECT_THAT(done.err, HasSubstr("saved 1 run and "));
+    EXPECT_THAT(done.err, HasSubstr("the damaged file is " + file + ".damaged-"));
+    EXPECT_THAT(names({}), ElementsAre("one"));
 }
 
 TEST_F(HistoryVerbsTest, RerunRefusesWhatItCannotRepeat) {
@@ -230,6 +308,46 @@ TEST_F(HistoryVerbsTest, RerunRefusesWhatItCannotRepeat) {
     gone.image_digest = "sha256:" + std::string(64, 'a');
     insert(gone);
     EXPECT_NE(home_.run({"rerun", "gone"}).code, 0);
+}
+
+TEST_F(HistoryVerbsTest, ShowTellsTheCommandAndWhatTheRegistryCallsTheImage) {
+    auto run = finished("argv", 0);
+    run.manifest = "schema = 1\nexec = [\"python3\", \"-c\", \"print(1)\"]\n";
+    run.image_source = "registry.example/app:1";
+    run.image_digest = "sha256:" + std::string(64, 'a');
+    insert(run);
+    insert(finished("own", 0));
+    EXPECT_THAT(
+        home_.run({"history", "show", "argv"}).out,
+        AllOf(HasSubstr("\ncommand       [\"python3\", \"-c\", \"print(1)\"]\n"), Not(HasSubstr("registry  "))));
+    EXPECT_THAT(home_.run({"history", "show", "own"}).out, HasSubstr("\ncommand       the image's own\n"));
+
+    store::StoredImage image{.digest = run.image_digest, .source = run.image_source, .provider = "oci"};
+    image.validator = "sha256:" + std::string(64, 'b');
+    auto store = store::Store::open(home_.layout().database(), clock_);
+    ASSERT_TRUE(store && store->put_image(image));
+    EXPECT_THAT(home_.run({"history", "show", "argv"}).out, HasSubstr("\nregistry      " + image.validator + "\n"));
+}
+
+TEST_F(HistoryVerbsTest, BatchIsNamedAsTheBatchVerbsTakeIt) {
+    auto batch = make_ulid(clock_.now().time_since_epoch().count());
+    auto of_batch = finished("job", 0);
+    of_batch.batch = batch;
+    of_batch.job = "job";
+    insert(of_batch);
+    insert(finished("alone", 0));
+    auto store = store::Store::open(home_.layout().database(), clock_);
+    ASSERT_TRUE(store);
+    EXPECT_EQ(names({"--batch", batch}), std::vector<std::string>{"job"}) << "its batch's row is gone";
+    EXPECT_EQ(home_.run({"history", "--batch", batch.substr(0, 20)}).code, 1);
+    store::BatchRecord record;
+    record.id = batch;
+    record.name = "nightly";
+    record.created_at = clock_.now();
+    auto writer = store::Batches(*store).create(record.id);
+    ASSERT_TRUE(writer && writer->commit(record));
+    EXPECT_EQ(names({"--batch", batch.substr(0, 20)}), std::vector<std::string>{"job"});
+    EXPECT_EQ(names({"--batch", "nightly"}), std::vector<std::string>{"job"});
 }
 
 }  // namespace

@@ -169,5 +169,33 @@ TEST(UsageTest, CheapVerbsTouchNoDisk) {
     EXPECT_FALSE(std::filesystem::exists(home.layout().cache));
 }
 
+TEST(UsageTest, HabitsOfOtherProgramsGetOurNames) {
+    VmetteHome home;
+    struct {
+        std::vector<std::string> words;
+        std::string hint;
+    } const cases[] = {
+        {{"run", "-v", "/a:/b", "alpine"}, "a folder is shared by --share HOST:GUEST[:ro|rw|overlay]"},
+        {{"run", "--volume", "/a:/b", "alpine"}, "a folder is shared by --share HOST:GUEST[:ro|rw|overlay]"},
+        {{"run", "--rm", "-it", "alpine", "sh"}, "there is no flag --rm: leave it out"},
+        {{"run", "--entrypoint", "", "alpine"}, "takes the place of the image's ENTRYPOINT and CMD both"},
+        {{"run", "alpine", "ls"}, "a command is written after `--`"},
+        {{"run", "docker://alpine:3"}, "here it is written without docker://: alpine:3"},
+        {{"run", "oci:some/dir"}, "a layout in a folder is written oci-layout:some/dir"},
+        {{"run", "containers-storage:alpine"}, "oci-archive:FILE takes"},
+        {{"image", "pull", "docker://alpine:3"}, "here it is written without docker://: alpine:3"},
+        {{"pull", "alpine"}, "unknown verb 'pull'; here it is `vmette image pull`"},
+        {{"images"}, "unknown verb 'images'; here it is `vmette image ls`"},
+        {{"image", "remove", "x"}, "unknown verb 'image remove'; here it is `vmette image rm`"},
+    };
+    for (const auto& habit : cases) {
+        auto refused = home.run(habit.words);
+        EXPECT_EQ(refused.code, 2) << habit.hint;
+        EXPECT_EQ(refused.out, "");
+        EXPECT_THAT(refused.err, HasSubstr(habit.hint));
+    }
+    EXPECT_EQ(home.run({"run", "-it", "oci://alpine", "--print-manifest"}).code, 0);
+}
+
 }  // namespace
 }  // namespace vmette::cli

@@ -17,5 +17,25 @@ TEST(GuestAssetsTest, AreThereWhereChangesAreChecked) {
     GTEST_SKIP() << why;
 }
 
+TEST(GuestAssetsTest, KernelThatOthersCouldHaveMadeIsNotUsed) {
+    VmetteHome home(Cache::own);
+    auto build = home.folder() / "build", kernels = home.layout().cache / "guest";
+    std::filesystem::create_directories(build / "guest");
+    std::filesystem::create_directories(kernels);
+    home.write("build/guest/initramfs.cpio", "none");
+    ProcessSpec spec;
+    spec.argv = {"env", "VMETTE_CACHE_DIR=" + home.layout().cache.string(), source_dir() / "guest/assets",
+                 "--kernel=own", build};
+    for (const auto& open : {home.layout().cache, kernels}) {
+        std::filesystem::permissions(open, std::filesystem::perms::all);
+        auto refused = run_captured(spec, std::chrono::seconds(10));
+        ASSERT_TRUE(refused) << refused.error().text();
+        EXPECT_FALSE(refused->ok());
+        EXPECT_EQ(refused->err, "guest: " + open.string() +
+                                    " belongs to another user, or can be written by others: its kernel is not used\n");
+        std::filesystem::permissions(open, std::filesystem::perms::owner_all);
+    }
+}
+
 }  // namespace
 }  // namespace vmette::testing

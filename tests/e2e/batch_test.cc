@@ -149,6 +149,23 @@ matrix.n = [1, 2, 3]
     EXPECT_THAT(home().leftovers(), IsEmpty());
 }
 
+TEST_F(BatchTest, RunningJobIsASessionLikeAnyRun) {
+    auto file = batch("live", "[[job]]\nname = \"held\"\nexec = \"until [ -e /go ]; do sleep 0.1; done; cat /go\"\n");
+    auto process = home().start({"batch", "run", file.string(), "--events", events().string()});
+    ASSERT_TRUE(process.until([&] { return executions() == 1; }, seconds(60))) << process.err();
+    const Json live = Json::parse(home().vmette({"ps", "--json"}).out);
+    ASSERT_EQ(live.size(), 1U);
+    EXPECT_EQ(live[0]["batch"], show("live")["id"]);
+    EXPECT_EQ(live[0]["job"], "held");
+    auto id = live[0]["id"].get<std::string>();
+    EXPECT_EQ(home().vmette({"exec", id, "--", "sh", "-c", "echo $VMETTE_JOB"}).out, "held\n");
+    home().write("go", "from the host\n");
+    EXPECT_EQ(home().vmette({"cp", (home().folder() / "go").string(), id + ":/go"}).code, 0);
+    auto finished = process.finish(seconds(60));
+    EXPECT_EQ(finished.code, 0) << finished;
+    EXPECT_EQ(result("held", "stdout.log"), "from the host\n");
+}
+
 TEST_F(BatchTest, InterruptLetsJobsFinishAndTheSameFileGoesOn) {
     auto file = batch("stop", R"(
 [[job]]

@@ -76,7 +76,8 @@ TEST_F(HostFaultTest, FullCacheIsSaidAndLeavesNothing) {
     auto cache = fresh.layout().cache.string();
     // In a mount namespace of its own: the mount goes with the last process in it.
     auto line = fmt::format(
-        "mount -t tmpfs -o size=2m none {0} && \"$@\"; code=$?; find {0} -type f -size +0; exit $code", cache);
+        "mount -t tmpfs -o size=2m,mode=0700 none {0} && \"$@\"; code=$?; find {0} -type f -size +0; exit $code",
+        cache);
     auto finished = fresh.vmette({"run", "tar+file://" + tar.string(), "--", "true"}, seconds(60),
                                  {.wrapper = {"unshare", "-m", "sh", "-c", line, "sh"}});
     EXPECT_EQ(finished.code, 125) << finished;
@@ -88,7 +89,7 @@ TEST_F(HostFaultTest, FullCacheIsSaidAndLeavesNothing) {
 
 TEST_F(HostFaultTest, LogsThatFindNoRoomAreSaidAndTheRunGoesOn) {
     if (::geteuid() != 0) GTEST_SKIP() << "a small filesystem can be mounted by root alone";
-    auto line = fmt::format("mkdir -p {0} && mount -t tmpfs -o size=1m none {0} && exec \"$@\"",
+    auto line = fmt::format("mkdir -p {0} && mount -t tmpfs -o size=1m,mode=0700 none {0} && exec \"$@\"",
                             (home().layout().state / "runs").string());
     auto words = home().up_shell("", "head -c 4000000 /dev/zero; exit 9");
     auto finished = home().vmette(words, seconds(60), {.wrapper = {"unshare", "-m", "sh", "-c", line, "sh"}});

@@ -205,7 +205,7 @@ TEST_F(LiveTest, WhenTheSupervisorIsKilledItsClientsAndTheHistoryKnow) {
     ::kill(supervisor(), SIGKILL);
     auto finished = client.finish(seconds(10));
     EXPECT_EQ(finished.code, 125) << finished;
-    EXPECT_THAT(finished.err, HasSubstr("the run has ended"));
+    EXPECT_THAT(finished.err, HasSubstr("has ended"));
     EXPECT_EQ(waiter.finish(seconds(10)).code, 125);
     EXPECT_EQ(home().last_run()["status"], "lost");
     EXPECT_TRUE(eventually([&] { return survivors(machine).empty(); }, seconds(2))) << describe(survivors(machine));

@@ -104,6 +104,55 @@ TEST_F(CacheTest, GoneOrDamagedImageIsMadeAgain) {
     EXPECT_EQ(std::filesystem::file_size(third->path), first->bytes);
 }
 
+TEST_F(CacheTest, FoldersThatOthersCanWriteAreNotUsed) {
+    std::string source = old_source("x");
+    ASSERT_TRUE(resolve(source));
+    ASSERT_EQ(index.records.size(), 1U);
+    for (const auto& folder : {layout.cache, layout.images_dir()}) {
+        ASSERT_EQ(::chmod(folder.c_str(), 0777), 0);
+        EXPECT_EQ(error_of(source), "io: " + folder.string() +
+                                        " can be written by other users (mode 0777): chmod go-w " + folder.string());
+        EXPECT_EQ(error_of("example.com/a"), error_of(source));
+        EXPECT_EQ(open_image(layout, index.records[0].digest, index.records[0].bytes).error().code, ErrorCode::io);
+        EXPECT_EQ(remove_image(layout, index.records[0].digest).error().code, ErrorCode::io);
+        ASSERT_EQ(::chmod(folder.c_str(), 0700), 0);
+    }
+    EXPECT_EQ(index.records.size(), 1U) << "it is not forgotten either";
+    EXPECT_EQ(image_files().size(), 1U);
+    EXPECT_TRUE(resolve(source));
+    auto locks = layout.lock("x").parent_path();
+    ASSERT_EQ(::chmod(locks.c_str(), 0777), 0);
+    EXPECT_EQ(take_lock(layout, "x", {}).error().code, ErrorCode::io);
+}
+
+TEST_F(CacheTest, LockIsNotMadeThroughALink) {
+    ASSERT_TRUE(take_lock(layout, "x", {}));
+    std::filesystem::create_symlink(dir / "elsewhere", layout.lock("y"));
+    EXPECT_FALSE(take_lock(layout, "y", {}));
+    EXPECT_FALSE(std::filesystem::exists(dir / "elsewhere"));
+}
+
+TEST_F(CacheTest, ImageThatOthersCouldHaveWrittenIsMadeAgain) {
+    std::string source = old_source("x");
+    auto first = resolve(source);
+    ASSERT_TRUE(first);
+    std::string good = read_whole(first->path);
+    auto falsify = [&] {
+        std::filesystem::remove(first->path);
+        write(std::filesystem::relative(first->path, dir), std::string(first->bytes, 'z'));
+    };
+    falsify();
+    ASSERT_EQ(::chmod(first->path.c_str(), 0464), 0);
+    EXPECT_EQ(open_image(layout, first->digest, first->bytes).error().code, ErrorCode::io);
+    ASSERT_TRUE(resolve(source));
+    EXPECT_EQ(read_whole(first->path), good);
+    if (::geteuid() != 0) GTEST_SKIP() << "only root can make a file another user's";
+    falsify();
+    ASSERT_EQ(::chown(first->path.c_str(), 12345, 12345), 0);
+    ASSERT_TRUE(resolve(source));
+    EXPECT_EQ(read_whole(first->path), good);
+}
+
 TEST_F(CacheTest, MissingFileIsSaidEvenWhenItsImageIsThere) {
     std::string source = old_source("x");
     ASSERT_TRUE(resolve(source));

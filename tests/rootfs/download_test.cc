@@ -79,6 +79,16 @@ TEST_F(DownloadTest, ImageIsFetchedOnceAndThenCached) {
     EXPECT_EQ(server.requests().size(), 1U);
 }
 
+TEST_F(DownloadTest, NothingIsFetchedIntoAFolderThatOthersCanWrite) {
+    HttpServer server(good());
+    std::filesystem::create_directories(layout.downloads_dir());
+    ASSERT_EQ(::chmod(layout.downloads_dir().c_str(), 0777), 0);
+    EXPECT_EQ(error_of("tar+" + server.url("/r.tar")), "io: " + layout.downloads_dir().string() +
+                                                           " can be written by other users (mode 0777): chmod go-w " +
+                                                           layout.downloads_dir().string());
+    EXPECT_EQ(server.requests().size(), 0U);
+}
+
 TEST_F(DownloadTest, SquashfsImageIsFetchedAndChecked) {
     std::string image = read_whole(make_squashfs(dir, "hello"));
     HttpServer server([&](const HttpRequest& request, HttpConnection& connection) {

@@ -15,7 +15,7 @@ class NoSpaceTest : public RootfsTest {
 protected:
     void SetUp() override {
         std::filesystem::create_directories(layout.cache);
-        if (::mount("tmpfs", layout.cache.c_str(), "tmpfs", 0, "size=2m") != 0)
+        if (::mount("tmpfs", layout.cache.c_str(), "tmpfs", 0, "size=2m,mode=0700") != 0)
             GTEST_SKIP() << "a small filesystem can be mounted by root alone: " << ::strerror(errno);
         mounted_ = true;
         std::mt19937 random(1);

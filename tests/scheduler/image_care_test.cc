@@ -76,6 +76,24 @@ TEST_F(ImageCareTest, OldImagesGoByTheirLastUse) {
     EXPECT_EQ(files(), 1u);
 }
 
+TEST_F(ImageCareTest, NothingIsRemovedThroughAFolderThatOthersCanWrite) {
+    std::string digest = add("old", 10);
+    std::filesystem::create_directories(layout.layers_dir());
+    for (const auto& open : {layout.cache, layout.images_dir(), layout.layers_dir()}) {
+        std::filesystem::permissions(open, std::filesystem::perms::all);
+        auto pruned = prune_images(layout, store, clock, {.all = true, .max_age = {}, .max_bytes = {}}, false);
+        ASSERT_FALSE(pruned);
+        EXPECT_EQ(pruned.error().text(),
+                  open.string() + " can be written by other users (mode 0777): chmod go-w " + open.string());
+        std::filesystem::permissions(open, std::filesystem::perms::owner_all);
+    }
+    std::filesystem::permissions(layout.images_dir(), std::filesystem::perms::all);
+    EXPECT_EQ(verify_image(layout, store, *store.find_image(digest)).error().code, ErrorCode::io);
+    EXPECT_EQ(remove_cached_image(layout, store, digest).error().code, ErrorCode::io);
+    EXPECT_EQ(files(), 1u);
+    EXPECT_TRUE(store.find_image(digest)) << "it is still known";
+}
+
 TEST_F(ImageCareTest, LeastRecentlyUsedGoUntilTheRestFits) {
     for (const char* name : {"first", "second", "third"}) {
         add(name, 100);
@@ -106,7 +124,8 @@ TEST_F(ImageCareTest, WhatARunHoldsStaysWhateverIsAsked) {
         EXPECT_THAT(pruned.removed, IsEmpty());
         EXPECT_THAT(names(pruned.in_use), ElementsAre("held"));
     }
-    EXPECT_EQ(remove_cached_image(layout, store, held).error().text(), "the image " + held + " is in use: another vmette makes, checks or starts it");
+    EXPECT_EQ(remove_cached_image(layout, store, held).error().text(),
+              "the image " + held + " is in use: another vmette makes, checks or starts it");
     EXPECT_EQ(files(), 1u);
     run->fd.reset();
     EXPECT_TRUE(remove_cached_image(layout, store, held));

@@ -170,6 +170,19 @@ TEST_F(ImagesTest, RemovedImageTakesItsSourcesAlong) {
     EXPECT_TRUE(store().image_by_source("c")->has_value());
 }
 
+TEST_F(ImagesTest, NameIsRemovedAloneWhileTheImageHasAnother) {
+    ASSERT_OK(store().put_image(image("d1", "a")));
+    ASSERT_OK(store().put_image(image("d1", "b")));
+    ASSERT_OK(store().put_image(image("d2", "c")));
+    EXPECT_FALSE(value_of(store().remove_image_source("nothing")));
+    EXPECT_TRUE(value_of(store().remove_image_source("a")));
+    EXPECT_FALSE(store().image_by_source("a")->has_value());
+    EXPECT_TRUE(store().image_by_source("b")->has_value());
+    EXPECT_FALSE(value_of(store().remove_image_source("b"))) << "the last name goes with its image";
+    EXPECT_FALSE(value_of(store().remove_image_source("c")));
+    EXPECT_EQ(store().list_images()->size(), 2u);
+}
+
 TEST_F(ImagesTest, WhatTheImageRunsAndWhenItsSourceWasCheckedIsKept) {
     StoredImage made = image("d1", "docker.io/library/python:3.12");
     made.config = R"({"Cmd":["python3"]})";
@@ -199,8 +212,13 @@ TEST_F(ImagesTest, ImageIsFoundByWhatAPersonTypes) {
     EXPECT_EQ(value_of(store().find_image("tar+file:///b.tar")).digest, "sha256:abcd0002");
     EXPECT_EQ(value_of(store().find_image("sha256:abcd0001")).digest, "sha256:abcd0001");
     EXPECT_EQ(value_of(store().find_image("abcd0001")).digest, "sha256:abcd0001");
-    EXPECT_EQ(store().find_image("abcd").error().text(), "abcd fits 2 images; give more of the digest");
-    EXPECT_EQ(store().find_image("abc").error().text(), "there is no image \"abc\" in the cache");
+    EXPECT_EQ(store().find_image("abcd").error().text(),
+              "abcd fits 2 images; give more of the digest: sha256:abcd0001 (tar+file:///a.tar), sha256:abcd0002 "
+              "(tar+file:///b.tar)");
+    EXPECT_EQ(store().find_image("abcd").error().code, ErrorCode::bad_input);
+    EXPECT_EQ(store().find_image("abc").error().text(),
+              "there is no image \"abc\" in the cache; the beginning of a digest has at least 4 digits");
+    EXPECT_EQ(store().find_image("xyz").error().text(), "there is no image \"xyz\" in the cache");
     EXPECT_EQ(store().find_image("no\x1b[31m").error().code, ErrorCode::not_found);
     EXPECT_EQ(store().find_image("no\x1b[31m").error().text().find('\x1b'), std::string::npos);
 }

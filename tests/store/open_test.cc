@@ -43,8 +43,9 @@ protected:
     }
     std::string damaged(const std::string& detail) {
         return fmt::format(
-            "the history {0} is damaged or not a vmette database ({1}); to start a new one, move it away with its "
-            "companions: {0}, {0}-wal, {0}-shm",
+            "the history {0} is damaged or not a vmette database ({1}); \"vmette doctor\" says what can be saved, and "
+            "a "
+            "new one is made when it is moved away with its companions: {0}, {0}-wal, {0}-shm",
             file(), detail);
     }
 };
@@ -98,7 +99,10 @@ TEST_F(OpenTest, RunsSurviveClosingWithoutACheckpoint) {
 
 TEST_F(OpenTest, TablesAreStrict) {
     ASSERT_OK(open());
-    EXPECT_EQ(query("SELECT count(*) FROM pragma_table_list WHERE type = 'table' AND strict = 0 AND name NOT LIKE 'sqlite_%'"), "0");
+    EXPECT_EQ(
+        query(
+            "SELECT count(*) FROM pragma_table_list WHERE type = 'table' AND strict = 0 AND name NOT LIKE 'sqlite_%'"),
+        "0");
 }
 
 TEST_F(OpenTest, MigrationsAreNumberedFromOneWithoutGaps) {

@@ -2,9 +2,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <set>
+#include <sstream>
+
+#include <SQLiteCpp/SQLiteCpp.h>
 
 #include "base/fd.h"
+#include "store/migrate.h"
 #include "store/store_fixture.h"
 #include "store/worker.h"
 
@@ -48,6 +53,98 @@ TEST_F(ProcessesTest, SixtyFourAtOnceOnANewHistoryMeetNoError) {
     EXPECT_EQ(value_of(store->ledger_list()).size(), 0u);
     EXPECT_EQ(value_of(store->list_images()).front().uses, std::uint64_t{kProcesses * kRunsEach});
     EXPECT_EQ(value_of(store->check()), "");
+}
+
+/// For a minute by `bench/load`; the suite has a moment.
+int load_seconds() {
+    const char* set = ::getenv("VMETTE_LOAD_SECONDS");
+    return set != nullptr ? std::max(std::atoi(set), 1) : 1;
+}
+
+TEST_F(ProcessesTest, WritersAndReadersMeetNoErrorAndLoseNoRow) {
+    constexpr int kWriters = 64, kReaders = 16;
+    std::string seconds = std::to_string(load_seconds());
+    ASSERT_OK(open());
+    auto said = value_of(make_pipe());
+    std::vector<Process> processes;
+    for (int i = 0; i < kReaders; ++i)
+        processes.push_back(value_of(spawn(worker({"ask", path(), seconds}, said[1].get()))));
+    for (int i = 0; i < kWriters; ++i)
+        processes.push_back(value_of(spawn(worker({"write", path(), std::to_string(i), seconds}, said[1].get()))));
+    said[1].reset();
+    std::istringstream lines(value_of(read_all(said[0].get(), std::size_t{256} << 20, "the workers")));
+    std::set<std::string> written;
+    for (std::string line; std::getline(lines, line);) {
+        ASSERT_TRUE(line.starts_with("run-")) << line;
+        written.insert(line);
+    }
+    for (auto& process : processes) EXPECT_EQ(process.wait_for(std::chrono::seconds(60)), 0);
+    RecordProperty("runs", static_cast<int>(written.size()));
+
+    auto store = open();
+    ASSERT_OK(store);
+    RunFilter all;
+    all.limit = 0;
+    std::set<std::string> kept;
+    for (const auto& run : value_of(store->list_runs(all))) {
+        kept.insert(run.id);
+        EXPECT_EQ(run.status, RunStatus::succeeded) << run.id;
+    }
+    EXPECT_GE(written.size(), std::size_t{kWriters});
+    EXPECT_EQ(kept, written);
+    all.grep = "said by worker";
+    EXPECT_EQ(value_of(store->list_runs(all)).size(), written.size());
+    EXPECT_EQ(value_of(store->ledger_list()).size(), 0u);
+    EXPECT_EQ(value_of(store->check()), "");
+}
+
+TEST_F(ProcessesTest, InterruptedMigrationIsCompletedByTheNext) {
+    constexpr int kRuns = 20'000;
+    ASSERT_OK(make_private_dir(path().parent_path()));
+    auto old = folder_->path() / "old.db";
+    {
+        SQLite::Database database(old.string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+        database.exec("PRAGMA journal_mode = WAL; BEGIN; " + std::string(migrations().front().sql) +
+                      value_of(read_file(std::filesystem::path(VMETTE_STORE_TEST_DATA) / "version1.sql", 1 << 20)) +
+                      fmt::format("PRAGMA application_id = {}; PRAGMA user_version = 1; COMMIT;", 0x766d6574));
+        // As many more as make the new indices take a while.
+        database.exec(fmt::format(
+            "CREATE TEMP TABLE more AS SELECT * FROM runs LIMIT 1; WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT "
+            "i + 1 FROM n WHERE i < {}) INSERT INTO runs SELECT NULL, '02' || i, name, batch, job, attempt, status, "
+            "reason, exit_code, signal, started_before_failure, created_at, started_at, finished_at, resolve_ms, "
+            "prepare_ms, boot_ms, ready_ms, exec_ms, collect_ms, teardown_ms, image_source, image_digest, "
+            "image_provider, kernel_path, kernel_digest, accel, warm, vcpus, memory_mib, scratch_mib, cpu_ms, "
+            "peak_memory_bytes, scratch_bytes, net_rx_bytes, net_tx_bytes, stdout_bytes, stderr_bytes, stdout_dropped, "
+            "stderr_dropped, net_mode, manifest_digest, log_stdout, log_stderr, log_console, error, owner_pid, "
+            "owner_start_ticks, owner_boot_id FROM more, n",
+            kRuns));
+        database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    }
+    int interrupted = 0;
+    for (int round = 0; round < 20; ++round) {
+        for (const char* suffix : {"", "-wal", "-shm"}) std::filesystem::remove(path().string() + suffix);
+        std::filesystem::copy_file(old, path());
+        std::filesystem::permissions(path(), std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+        auto pipe = value_of(make_pipe());
+        auto process = value_of(spawn(worker({"open", path()}, pipe[1].get())));
+        pipe[1].reset();
+        char begun = 0;
+        ASSERT_EQ(::read(pipe[0].get(), &begun, 1), 1);
+        // At another place each time, from its first steps on.
+        (void)process.wait_for(std::chrono::milliseconds(round * 2));
+        process.kill();
+        {
+            SQLite::Database left(path().string(), SQLite::OPEN_READWRITE);
+            int version = left.execAndGet("PRAGMA user_version").getInt();
+            if (version < migrations().back().version) ++interrupted;
+            EXPECT_EQ(left.execAndGet("SELECT count(*) FROM runs WHERE id GLOB '02*'").getInt(), kRuns);
+        }
+        auto store = open();
+        ASSERT_OK(store);
+        EXPECT_EQ(value_of(store->check()), "");
+        EXPECT_TRUE(value_of(store->get_run("02" + std::to_string(kRuns))));
+    }
+    EXPECT_GE(interrupted, 1);
 }
 
 TEST_F(ProcessesTest, WhatWasRecordedOutlivesKill9) {

@@ -60,6 +60,8 @@ TEST_F(SqlQueryTest, ViewsAreThere) {
     EXPECT_THAT(rows_, ElementsAre(ElementsAre(SqlValue("build"))));
     ASSERT_OK(ask("WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3) SELECT sum(i) FROM n;  "));
     EXPECT_THAT(rows_, ElementsAre(ElementsAre(SqlValue(std::int64_t{6}))));
+    ASSERT_OK(ask("WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3) SELECT count(*) FROM n"));
+    EXPECT_THAT(rows_, ElementsAre(ElementsAre(SqlValue(std::int64_t{3}))));
     ASSERT_OK(ask("SELECT name, count(*) OVER (PARTITION BY name) FROM runs GROUP BY name HAVING count(*) > 0"));
 }
 
@@ -75,7 +77,9 @@ TEST_F(SqlQueryTest, NothingElseIsSeen) {
           "WITH runs AS (SELECT manifest FROM run_manifests) SELECT * FROM runs",
           "SELECT (SELECT manifest FROM run_manifests LIMIT 1) FROM runs",
           "SELECT * FROM (SELECT log_stdout FROM main.runs) AS runs",
-          "SELECT id FROM runs WHERE EXISTS (SELECT 1 FROM ledger WHERE run_id = id)"})
+          "SELECT id FROM runs WHERE EXISTS (SELECT 1 FROM ledger WHERE run_id = id)", "SELECT count(*) FROM ledger",
+          "SELECT count(*) FROM Run_Manifests", "SELECT count(*) FROM sqlite_schema", "SELECT count(*) FROM dbstat",
+          "SELECT count(*) FROM run_outputs", "SELECT 1 FROM pragma_database_list"})
         EXPECT_THAT(refusal(sql), HasSubstr("may only read the views")) << sql;
     EXPECT_THAT(refusal("SELECT owner_pid FROM runs"), HasSubstr("no such column: owner_pid"));
 }

@@ -9,6 +9,8 @@
 
 #include "base/digest.h"
 #include "store/batches_fixture.h"
+#include "store/history.h"
+#include "store/sql_query.h"
 
 namespace vmette::store {
 namespace {
@@ -66,6 +68,44 @@ Result<> insert_endlessly(const std::filesystem::path& path, bool report) {
     }
 }
 
+/// Writes runs for so long, each in a connection of its own, and says which.
+Result<> write_runs(const std::filesystem::path& path, const std::string& number, std::chrono::seconds time) {
+    SystemClock clock;
+    auto end = std::chrono::steady_clock::now() + time;
+    for (int i = 0; std::chrono::steady_clock::now() < end; ++i) {
+        VMETTE_TRY(Store store, Store::open(path, clock));
+        std::string id = fmt::format("run-{}-{}", number, i);
+        VMETTE_CHECK_OK(one_run(store, id, "worker-" + number));
+        VMETTE_CHECK_OK(History(store).index_output(id, "said by worker " + number));
+        VMETTE_CHECK_OK(write_all(1, id + "\n"));
+    }
+    return {};
+}
+
+/// Asks all that can be asked, for so long; the history may only grow.
+Result<> ask_questions(const std::filesystem::path& path, std::chrono::seconds time) {
+    SystemClock clock;
+    auto end = std::chrono::steady_clock::now() + time;
+    std::int64_t seen = 0;
+    while (std::chrono::steady_clock::now() < end) {
+        VMETTE_TRY(Store store, Store::open(path, clock));
+        RunFilter filter;
+        filter.status = RunStatus::succeeded;
+        filter.grep = "said by worker";
+        VMETTE_TRY(auto found, store.list_runs(filter));
+        const std::vector<std::string> by{"status", "label:team"};
+        VMETTE_TRY(auto groups, History(store).stats({}, by));
+        std::int64_t count = 0;
+        VMETTE_TRY(auto answer, run_sql(path, "SELECT count(*) FROM runs", {}, [&](const SqlResult&, auto values) {
+                       count = std::get<std::int64_t>(values[0]);
+                       return true;
+                   }));
+        if (count < seen) return fail(ErrorCode::internal, "{} runs, where there were {}", count, seen);
+        seen = count;
+    }
+    return {};
+}
+
 Result<> be_cramped(const std::filesystem::path& path, const std::string& bytes) {
     std::signal(SIGXFSZ, SIG_IGN);
     rlimit limit{std::stoull(bytes), std::stoull(bytes)};
@@ -79,6 +119,14 @@ Result<> be_nobody(const std::filesystem::path& path) {
     SystemClock clock;
     VMETTE_TRY(Store store, Store::open(path, clock));
     return store.put_fact("k", "v");
+}
+
+/// Brings it up to date, when it is not.
+Result<> open_once(const std::filesystem::path& path) {
+    SystemClock clock;
+    VMETTE_CHECK_OK(write_all(1, "."));
+    VMETTE_TRY(Store store, Store::open(path, clock));
+    return {};
 }
 
 Result<> take_batch(const std::filesystem::path& path, const std::string& batch) {
@@ -133,6 +181,9 @@ int run_worker(const std::vector<std::string>& arguments) {
     if (mode == "busy") done = be_busy(path, arguments.at(2));
     if (mode == "endless") done = insert_endlessly(path, true);
     if (mode == "cramped") done = be_cramped(path, arguments.at(2));
+    if (mode == "write") done = write_runs(path, arguments.at(2), std::chrono::seconds(std::stoi(arguments.at(3))));
+    if (mode == "ask") done = ask_questions(path, std::chrono::seconds(std::stoi(arguments.at(2))));
+    if (mode == "open") done = open_once(path);
     if (mode == "nobody") done = be_nobody(path);
     if (mode == "take") done = take_batch(path, arguments.at(2));
     if (mode == "change") done = change_endlessly(path, arguments.at(2), arguments.at(3));

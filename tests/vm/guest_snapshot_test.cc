@@ -38,6 +38,15 @@ protected:
         EXPECT_TRUE(session_ && session_->warm());
         return seen_.out;
     }
+    /// The root folder as an image of 8 MiB.
+    void squash(const std::filesystem::path& image, std::vector<std::string> more) {
+        ProcessSpec squash;
+        squash.argv = {"mksquashfs", (folder_->path() / "root").string(), image.string(), "-quiet", "-no-progress"};
+        squash.argv.insert(squash.argv.end(), more.begin(), more.end());
+        auto made = run_captured(squash, std::chrono::seconds(30));
+        ASSERT_TRUE(made && made->ok());
+        std::filesystem::resize_file(image, 8 * kMiB);
+    }
     std::filesystem::path file_of(const VmSpec& spec) { return *Snapshots(layout_).place(spec); }
 };
 
@@ -74,16 +83,40 @@ TEST_F(GuestSnapshotTest, ServesAnotherImageOfTheSameSize) {
     auto spec = warm_spec();
     std::ofstream(folder_->path() / "root/marker") << "other";
     auto other = folder_->path() / "other.squashfs";
-    ProcessSpec squash;
-    squash.argv = {"mksquashfs", (folder_->path() / "root").string(), other.string(), "-quiet", "-no-progress"};
-    auto made = run_captured(squash, std::chrono::seconds(30));
-    ASSERT_TRUE(made && made->ok());
-    for (const auto& image : {spec.root.path, other}) std::filesystem::resize_file(image, 8 * kMiB);
+    squash(other, {});
+    std::filesystem::resize_file(spec.root.path, 8 * kMiB);
     make(spec);
     ASSERT_FALSE(HasFatalFailure());
     EXPECT_EQ(answer(spec, "cat /marker 2>/dev/null || echo none"), "none\n");
     spec.root.path = other;
     EXPECT_EQ(answer(spec, "cat /marker"), "other");
+}
+
+TEST_F(GuestSnapshotTest, HoldsNothingOfTheImageThatItWasMadeWith) {
+    auto spec = warm_spec();
+    auto plain = spec.root.path;
+    std::filesystem::resize_file(plain, 8 * kMiB);
+    // The first file's bytes stand in the image as they are, right behind the superblock: where a disk has its
+    // partition table there is one, of a single partition.
+    constexpr std::size_t kSuperblock = 96, kTable = 446, kMagic = 510;
+    std::string file(4096, '\0');
+    file.replace(kTable - kSuperblock, 16, std::string("\x80\1\1\0\x83\1\1\0\x08\0\0\0\x08\0\0\0", 16));
+    file.replace(kMagic - kSuperblock, 2, "\x55\xAA");
+    std::ofstream(folder_->path() / "root/first") << file;
+    std::ofstream(folder_->path() / "order") << "first 1\n";
+    auto parted = folder_->path() / "parted.squashfs";
+    squash(parted, {"-noD", "-no-fragments", "-sort", (folder_->path() / "order").string()});
+    const std::string script = "busybox grep 'vd[a-z]1' /proc/partitions; ls -d /dev/vd?1 2>/dev/null; echo seen";
+    spec.root.path = parted;
+    run(spec, script);
+    ASSERT_FALSE(session_->warm());
+    ASSERT_NE(seen_.out, "seen\n") << "the kernel does not take this for a partition table";
+    session_.reset();
+    make(spec);
+    ASSERT_FALSE(HasFatalFailure());
+    EXPECT_EQ(answer(spec, script), "seen\n");
+    spec.root.path = plain;
+    EXPECT_EQ(answer(spec, script), "seen\n");
 }
 
 TEST_F(GuestSnapshotTest, BrokenOneKillsTheMachineAndIsNotUsedAgain) {

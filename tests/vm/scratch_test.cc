@@ -55,6 +55,24 @@ TEST_F(ScratchTest, IsASoundFilesystemOfExactlyTheSize) {
     }
 }
 
+TEST_F(ScratchTest, NothingOfWhatOthersCanWriteIsUsed) {
+    ASSERT_TRUE(make_scratch(layout, 16 * kMiB));
+    auto made = templates().at(0);
+    ASSERT_EQ(::chmod(made.c_str(), 0666), 0);
+    ASSERT_TRUE(make_scratch(layout, 16 * kMiB));
+    struct stat info{};
+    ASSERT_EQ(::stat(made.c_str(), &info), 0);
+    EXPECT_EQ(info.st_mode & 0777, 0600u) << "it was made again";
+    for (const auto& path : {layout.cache, layout.scratch_templates_dir()}) {
+        ASSERT_EQ(::chmod(path.c_str(), 0777), 0);
+        auto scratch = make_scratch(layout, 16 * kMiB);
+        ASSERT_FALSE(scratch);
+        EXPECT_EQ(scratch.error().text(),
+                  path.string() + " can be written by other users (mode 0777): chmod go-w " + path.string());
+        ASSERT_EQ(::chmod(path.c_str(), 0700), 0);
+    }
+}
+
 TEST_F(ScratchTest, HasNoNameAndOccupiesLittle) {
     auto scratch = make_scratch(layout, 8 * kGiB);
     ASSERT_TRUE(scratch) << scratch.error().text();
@@ -165,7 +183,7 @@ TEST_F(ScratchTest, FullFilesystemIsNoSpace) {
     if (::unshare(CLONE_NEWNS) != 0) GTEST_SKIP() << "needs root to mount a small filesystem";
     ASSERT_EQ(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
     fs::create_directories(layout.cache);
-    ASSERT_EQ(::mount("tmpfs", layout.cache.c_str(), "tmpfs", 0, "size=64k"), 0);
+    ASSERT_EQ(::mount("tmpfs", layout.cache.c_str(), "tmpfs", 0, "size=64k,mode=0700"), 0);
     auto scratch = make_scratch(layout, 8 * kGiB);
     ::umount(layout.cache.c_str());
     ASSERT_FALSE(scratch);

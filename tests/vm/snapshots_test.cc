@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -110,6 +111,37 @@ TEST_F(SnapshotsTest, DoesNotOpenWhatIsNoSnapshot) {
     std::filesystem::remove(path);
     std::filesystem::create_directory(path);
     EXPECT_FALSE(snapshots_.open(spec_)) << "it is a folder";
+}
+
+TEST_F(SnapshotsTest, OneThatOthersCouldHaveWrittenIsRemoved) {
+    auto path = put(spec_.memory_bytes + 100);
+    ASSERT_EQ(::chmod(path.c_str(), 0620), 0);
+    EXPECT_FALSE(snapshots_.open(spec_));
+    EXPECT_FALSE(std::filesystem::exists(path));
+    if (::geteuid() != 0) GTEST_SKIP() << "only root can make a file another user's";
+    put(spec_.memory_bytes + 100);
+    ASSERT_EQ(::chown(path.c_str(), 12345, 12345), 0);
+    EXPECT_FALSE(snapshots_.open(spec_));
+    EXPECT_FALSE(std::filesystem::exists(path));
+}
+
+TEST_F(SnapshotsTest, FolderThatOthersCanWriteIsNeitherReadNorWritten) {
+    auto path = put(spec_.memory_bytes + 100);
+    snapshots_.note_boot(spec_);
+    EXPECT_TRUE(snapshots_.check_folder());
+    for (const auto& folder : {layout_.cache, layout_.snapshots_dir()}) {
+        ASSERT_EQ(::chmod(folder.c_str(), 0777), 0);
+        EXPECT_EQ(snapshots_.check_folder().error().code, ErrorCode::io);
+        EXPECT_FALSE(snapshots_.open(spec_));
+        EXPECT_FALSE(snapshots_.worth_making(spec_));
+        VmSpec other = spec_;
+        other.memory_bytes *= 2;
+        snapshots_.note_boot(other);
+        ASSERT_EQ(::chmod(folder.c_str(), 0700), 0);
+        EXPECT_FALSE(snapshots_.worth_making(other)) << "nothing was noted";
+    }
+    EXPECT_TRUE(std::filesystem::exists(path));
+    EXPECT_TRUE(snapshots_.open(spec_));
 }
 
 TEST_F(SnapshotsTest, IsWorthMakingOnceTheMachineHasBootedAndNotAfterAFailure) {

@@ -8,6 +8,7 @@
 
 #include "base/fd.h"
 #include "base/text.h"
+#include "rootfs/oci/auth_variable.h"
 #include "rootfs/oci/base64.h"
 #include "rootfs/oci/bounded_json.h"
 #include "rootfs/oci/credential_helper.h"
@@ -34,16 +35,6 @@ std::optional<Credentials> split_pair(std::string_view text) {
     return out;
 }
 
-std::string variable_of(std::string_view registry) {
-    std::string name = "VMETTE_OCI_AUTH_";
-    for (char c : registry) {
-        bool lower = c >= 'a' && c <= 'z';
-        bool kept = (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-        name += lower ? static_cast<char>(c - 'a' + 'A') : kept ? c : '_';
-    }
-    return name;
-}
-
 /// What ends up in a header must not begin another one.
 Result<Credentials> checked(Credentials found, const std::string& where) {
     auto control = [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7F; };
@@ -54,12 +45,12 @@ Result<Credentials> checked(Credentials found, const std::string& where) {
 }
 
 Result<Credentials> from_environment(const Reference& reference, const CredentialSources& sources) {
-    std::string variable = variable_of(reference.registry);
-    if (auto text = sources.environment(variable); text && !text->empty()) {
+    auto variable = auth_variable(reference.registry);
+    if (auto text = variable ? sources.environment(*variable) : std::nullopt; text && !text->empty()) {
         auto pair = split_pair(*text);
         if (!pair) pair = split_pair(decode_base64(*text).value_or(""));
-        if (!pair) return fail(ErrorCode::bad_input, "{} is neither \"user:password\" nor the base64 of it", variable);
-        return checked(*std::move(pair), variable);
+        if (!pair) return fail(ErrorCode::bad_input, "{} is neither \"user:password\" nor the base64 of it", *variable);
+        return checked(*std::move(pair), *variable);
     }
     Credentials out;
     out.password = sources.environment("VMETTE_OCI_TOKEN").value_or("");

@@ -30,8 +30,8 @@ struct CredentialSources {
 };
 
 /// In this order, first found wins:
-///  1. VMETTE_OCI_AUTH_<HOST>: "user:password" or its base64, HOST in upper case with every character that is no
-///     letter or digit as "_" (VMETTE_OCI_AUTH_GHCR_IO, VMETTE_OCI_AUTH_127_0_0_1_5000);
+///  1. VMETTE_OCI_AUTH_<HOST>: "user:password" or its base64 (VMETTE_OCI_AUTH_GHCR_IO,
+///     VMETTE_OCI_AUTH_127_0_0_1_5000); how HOST is spelt: auth_variable.h;
 ///  2. VMETTE_OCI_TOKEN as password with VMETTE_OCI_USER (or "token") as user: the caller uses it for the host that the
 ///     reference names, never for a mirror or a redirect;
 ///  3. $DOCKER_CONFIG/config.json, else ~/.docker/config.json: the helper that credHelpers names for that host, else

@@ -19,6 +19,25 @@
 namespace vmette::rootfs::oci {
 namespace {
 
+/// What other programs call an image or a folder, said with what it is called here. "oci:" may also begin a name (an
+/// image "oci" with a tag), which no registry is known to have.
+Result<> check_habit(std::string_view source) {
+    constexpr std::string_view kDocker = "docker://", kLayout = "oci:", kStorage = "containers-storage:";
+    std::string shown = harmless_line(source);
+    if (source.starts_with(kDocker))
+        return fail(ErrorCode::bad_input, "{}: here it is written without docker://: {}", shown,
+                    harmless_line(source.substr(kDocker.size())));
+    if (source.starts_with(kLayout) && !source.starts_with("oci://"))
+        return fail(ErrorCode::bad_input, "{}: a layout in a folder is written oci-layout:{}", shown,
+                    harmless_line(source.substr(kLayout.size())));
+    if (source.starts_with(kStorage))
+        return fail(ErrorCode::bad_input,
+                    "{}: podman's own storage is not read; `podman save --format oci-archive -o FILE NAME` makes what "
+                    "oci-archive:FILE takes",
+                    shown);
+    return {};
+}
+
 /// A URL that no provider takes is no name of an image: said with what was probably meant.
 Result<> check_scheme(std::string_view source) {
     auto scheme = source.find("://");
@@ -161,11 +180,13 @@ public:
     bool matches(const std::string&) const override { return true; }
     Result<> check(const std::string& source) const override {
         if (is_local_source(source)) return check_local(source);
+        VMETTE_CHECK_OK(check_habit(source));
         VMETTE_CHECK_OK(check_scheme(source));
         VMETTE_CHECK_OK(parse_reference(source));
         return {};
     }
     Result<Resolved> resolve(const std::string& source, const Context& context) const override {
+        VMETTE_CHECK_OK(prepare_images(context.layout));
         if (is_local_source(source)) return resolve_local(source, context);
         VMETTE_TRY(Reference reference, parse_reference(source));
         return RemoteImage(source, reference, context).run();

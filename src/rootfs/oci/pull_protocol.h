@@ -19,6 +19,7 @@ constexpr const char* kUser = "user";
 constexpr const char* kPassword = "password";
 constexpr const char* kIdentityToken = "identity_token";
 constexpr const char* kRegistryToken = "registry_token";
+constexpr const char* kLoginAdvice = "login_advice";  ///< for messages: how to be let in
 constexpr const char* kMaxDownload = "max_download";  ///< bytes
 constexpr const char* kStall = "stall";               ///< seconds
 constexpr const char* kTotal = "total";               ///< seconds

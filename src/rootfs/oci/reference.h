@@ -18,8 +18,6 @@ struct Reference {
 
     /// The one spelling of it: "docker.io/library/python:3.12", "…@sha256:…", "…:tag@sha256:…".
     std::string text() const;
-    /// The short spelling, as `docker images` shows it: without docker.io and its library/.
-    std::string familiar() const;
     /// What its manifest is asked for by: the digest, else the tag.
     const std::string& wanted() const { return digest.empty() ? tag : digest; }
     /// Where its registry answers: registry-1.docker.io for docker.io (index.docker.io is the same), else `registry`.

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "rootfs/image_cache.h"
+#include "rootfs/oci/auth_variable.h"
 #include "rootfs/oci/pull_protocol.h"
 
 namespace vmette::rootfs::oci {
@@ -21,12 +22,22 @@ std::string scheme_for(const std::string& host, const RegistrySettings& settings
     return is_loopback_host(host) && settings.ca_certs.empty() ? words::kEither : words::kHttps;
 }
 
+/// What a person may do whom the registry does not let in.
+std::string login_advice(const PullRequest& request) {
+    const std::string& registry = request.reference.registry;
+    std::string variable = auth_variable(registry).value_or("VMETTE_OCI_TOKEN");
+    if (!request.credentials.empty())
+        return fmt::format("they come from {}, VMETTE_OCI_TOKEN or what `docker login {}` stored", variable, registry);
+    return fmt::format("{}=USER:PASSWORD or `docker login {}` gives credentials", variable, registry);
+}
+
 Fields opening(const PullRequest& request, const Context& context) {
     Fields fields{{words::kRepository, request.reference.repository},
                   {words::kUser, request.credentials.user},
                   {words::kPassword, request.credentials.password},
                   {words::kIdentityToken, request.credentials.identity_token},
                   {words::kRegistryToken, request.credentials.registry_token},
+                  {words::kLoginAdvice, login_advice(request)},
                   {words::kMaxDownload, std::to_string(context.limits.max_download)},
                   {words::kStall, std::to_string(context.limits.stall.count())},
                   {words::kTotal, std::to_string(context.limits.total.count())},
@@ -44,7 +55,7 @@ Fields opening(const PullRequest& request, const Context& context) {
 }  // namespace
 
 Result<> RegistryClient::start() {
-    auto made = make_private_dir(context_.layout.layers_dir());
+    auto made = make_cache_dir(context_.layout.layers_dir());
     auto folder = made ? open_file(context_.layout.layers_dir(), O_RDONLY | O_DIRECTORY) : Failure(made.error());
     if (!folder) return Failure(folder.error());
     documents_ = Fd(::memfd_create("vmette-documents", MFD_CLOEXEC));
@@ -52,6 +63,9 @@ Result<> RegistryClient::start() {
     VMETTE_TRY(auto sockets, make_socketpair());
     VMETTE_TRY(worker_, Worker::start({"pull"}, sockets[1].get(),
                                       {{documents_.get(), kWorkerOutput}, {folder->get(), kWorkerState}}));
+    worker_.on_notice([this](const std::string& text) {
+        if (context_.notice) context_.notice(name() + ": " + text);
+    });
     socket_ = std::move(sockets[0]);
     unsent_ = encode_fields(opening(request_, context_)) + "\n";
     running_ = true;

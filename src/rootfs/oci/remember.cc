@@ -42,7 +42,9 @@ std::optional<Resolved> open_record(const std::string& source, const std::option
     auto image = open_image(context.layout, record->digest, record->bytes);
     auto config = decode_image_config(record->config);
     if (image && config) return make_resolved(source, *std::move(image), *std::move(config));
-    log(LogLevel::info, "the image of {} is to be made again", harmless_line(source));
+    LogLevel level = image ? LogLevel::info : level_of(image.error());
+    log(level, "the image of {} is to be made again: {}", harmless_line(source),
+        image ? config.error().text() : image.error().text());
     [[maybe_unused]] auto forgotten = context.index.remove(record->digest);
     return std::nullopt;
 }

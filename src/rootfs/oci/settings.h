@@ -10,6 +10,10 @@
 
 #include "base/error.h"
 
+namespace vmette {
+class SettingsFile;
+}
+
 namespace vmette::rootfs::oci {
 
 /// [registries."HOST[:PORT]"]
@@ -41,9 +45,11 @@ struct ImageSettings {
 const ImageSettings& default_image_settings();
 
 /// Reads [images] and [registries] of config.toml (docs/images.md says how they are spelt); other tables are not looked
-/// at. Sizes and durations are spelt as in a manifest, durations also in days ("30d"). A path is taken from the file's
-/// folder. A file that is not there gives the defaults. Errors: `bad_input`, one line an error, "FILE:LINE:COLUMN: …",
-/// with the nearest name for an unknown key; `io` for a file that cannot be read.
+/// at. What is wrong is added to the file's problems.
+ImageSettings read_image_settings(SettingsFile& file);
+
+/// The same of a file on disk; one that is not there gives the defaults. Errors: those of SettingsFile::read(), and its
+/// verdict().
 Result<ImageSettings> load_image_settings(const std::filesystem::path& config_file);
 
 }  // namespace vmette::rootfs::oci

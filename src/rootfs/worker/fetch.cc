@@ -26,7 +26,10 @@ constexpr int kMaxRedirects = 10;
 /// Attempts in a row that bring less than kWorthwhile; one that brings more starts the count anew.
 constexpr int kMaxAttempts = 5;
 constexpr std::uint64_t kWorthwhile = 1 * kMiB;
+/// A name that leads nowhere is looked up once more, in case the network was just coming up.
+constexpr int kMaxLookups = 2;
 constexpr std::chrono::milliseconds kFirstPause{100};
+constexpr std::chrono::milliseconds kLookupPause{1000};
 constexpr std::chrono::seconds kMaxRetryAfter{60};
 constexpr std::size_t kMaxValidator = 1024;
 
@@ -72,9 +75,15 @@ std::string value_of(std::string_view validator) { return std::string(validator.
 
 class Transfer {
 public:
-    Transfer(const FetchRequest& request, int part, int state,
-             const std::function<void(std::uint64_t, std::uint64_t)>& progress)
-        : request_(request), part_(part), state_(state), progress_(progress), certificates_{request.ca_certs} {}
+    using OnProgress = std::function<void(std::uint64_t, std::uint64_t)>;
+    using OnRetry = std::function<void(const std::string&)>;
+    Transfer(const FetchRequest& request, int part, int state, const OnProgress& progress, const OnRetry& on_retry)
+        : request_(request),
+          part_(part),
+          state_(state),
+          progress_(progress),
+          on_retry_(on_retry),
+          certificates_{request.ca_certs} {}
 
     Result<FetchResult> run();
 
@@ -89,6 +98,7 @@ private:
     Result<Verdict> judge(CURLcode code);
     Result<Verdict> judge_status();
     Failure explain(CURLcode code) const;
+    std::chrono::milliseconds pause_before_next(CURLcode code, int attempts) const;
     Result<> begin_body();
     std::size_t take_body(const char* data, std::size_t size);
     void take_header(std::string_view line);
@@ -97,7 +107,8 @@ private:
     const FetchRequest& request_;
     int part_;
     int state_;
-    const std::function<void(std::uint64_t, std::uint64_t)>& progress_;
+    const OnProgress& progress_;
+    const OnRetry& on_retry_;
     std::vector<std::string> certificates_;
     std::unique_ptr<CURL, CloseCurl> curl_;
     std::unique_ptr<curl_slist, FreeList> headers_;
@@ -267,11 +278,13 @@ Failure Transfer::explain(CURLcode code) const {
         case CURLE_URL_MALFORMAT:
             return fail(ErrorCode::bad_input, "is not a URL ({})", reason);
         case CURLE_PARTIAL_FILE:
-            return fail(ErrorCode::network, "was cut off after {} bytes, {} times in a row", size_, kMaxAttempts);
+            return fail(ErrorCode::network, "was cut off after {} bytes", size_);
         default:
             return fail(ErrorCode::network, "cannot be fetched: {}", reason);
     }
 }
+
+bool leads_nowhere(CURLcode code) { return code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_RESOLVE_PROXY; }
 
 /// True for what may pass on its own.
 bool transient(CURLcode code) {
@@ -318,6 +331,14 @@ Result<Transfer::Verdict> Transfer::judge(CURLcode code) {
     return explain(code);
 }
 
+std::chrono::milliseconds Transfer::pause_before_next(CURLcode code, int attempts) const {
+    if (leads_nowhere(code)) return kLookupPause;
+    curl_off_t asked = 0;
+    ::curl_easy_getinfo(curl_.get(), CURLINFO_RETRY_AFTER, &asked);
+    auto wished = std::chrono::seconds(std::clamp<curl_off_t>(asked, 0, kMaxRetryAfter.count()));
+    return std::max<std::chrono::milliseconds>(kFirstPause * (1 << (attempts - 1)), wished);
+}
+
 Result<FetchResult> Transfer::run() {
     int attempts = 0;
     while (true) {
@@ -332,15 +353,20 @@ Result<FetchResult> Transfer::run() {
             bool unchanged = answer_.status == 304;
             return FetchResult{unchanged, unchanged ? request_.validator : stored_, size_};
         }
-        attempts = size_ >= before + kWorthwhile ? 1 : attempts + 1;
-        curl_off_t asked = 0;
-        ::curl_easy_getinfo(curl_.get(), CURLINFO_RETRY_AFTER, &asked);
-        auto wished = std::chrono::seconds(std::clamp<curl_off_t>(asked, 0, kMaxRetryAfter.count()));
-        auto pause = std::max<std::chrono::milliseconds>(kFirstPause * (1 << (attempts - 1)), wished);
-        if (attempts >= kMaxAttempts || Steady::now() + pause - start_ >= request_.total) {
-            if (code != CURLE_OK) return explain(code);
-            return fail(ErrorCode::network, "answered {}, {} times in a row", answer_.status, attempts);
+        bool came_far = size_ >= before + kWorthwhile;
+        attempts = came_far ? 1 : attempts + 1;
+        auto pause = pause_before_next(code, attempts);
+        int most = leads_nowhere(code) ? kMaxLookups : kMaxAttempts;
+        Error failure =
+            code != CURLE_OK ? explain(code).error() : fail(ErrorCode::network, "answered {}", answer_.status).error();
+        if (attempts >= most || Steady::now() + pause - start_ >= request_.total) {
+            if (attempts > 1) failure.message += fmt::format(", {} times in a row", attempts);
+            return Failure(std::move(failure));
         }
+        // Else the progress says that it goes on.
+        if (!came_far)
+            on_retry_(
+                fmt::format("{}; try {} of {} in {}", failure.message, attempts + 1, most, human_duration(pause)));
         std::this_thread::sleep_for(pause);
     }
 }
@@ -348,10 +374,11 @@ Result<FetchResult> Transfer::run() {
 }  // namespace
 
 Result<FetchResult> fetch(const FetchRequest& request, int part, int state,
-                          const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
+                          const std::function<void(std::uint64_t, std::uint64_t)>& progress,
+                          const std::function<void(const std::string&)>& on_retry) {
     static const CURLcode started = ::curl_global_init(CURL_GLOBAL_DEFAULT);
     if (started != CURLE_OK) return fail(ErrorCode::io, "cannot be fetched: {}", ::curl_easy_strerror(started));
-    return Transfer(request, part, state, progress).run();
+    return Transfer(request, part, state, progress, on_retry).run();
 }
 
 }  // namespace vmette::rootfs

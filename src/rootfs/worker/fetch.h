@@ -29,8 +29,10 @@ struct FetchResult {
 /// version those bytes are and the far side still has it. Both descriptors are borrowed. Redirects are followed at most
 /// ten times, within http and https and never back from https. Broken transfers and answers that may pass (408, 429,
 /// 5xx) are tried again, with pauses. Errors: `network`, `no_space`, `io`, with a predicate for a message ("answered
-/// 404"). `progress` hears bytes done and in all (0: unknown).
+/// 404"). `progress` hears bytes done and in all (0: unknown), `on_retry` a line, such a predicate too, of each try
+/// that failed and is repeated.
 Result<FetchResult> fetch(const FetchRequest& request, int part, int state,
-                          const std::function<void(std::uint64_t, std::uint64_t)>& progress);
+                          const std::function<void(std::uint64_t, std::uint64_t)>& progress,
+                          const std::function<void(const std::string&)>& on_retry);
 
 }  // namespace vmette::rootfs

@@ -53,9 +53,10 @@ std::string origin_of(const char* url) {
 
 FaultKind kind_of(CURLcode code) {
     switch (code) {
-        case CURLE_COULDNT_CONNECT:
         case CURLE_COULDNT_RESOLVE_HOST:
         case CURLE_COULDNT_RESOLVE_PROXY:
+            return FaultKind::nowhere;
+        case CURLE_COULDNT_CONNECT:
         case CURLE_OPERATION_TIMEDOUT:  // of connecting; all else is timed here
         case CURLE_RECV_ERROR:
         case CURLE_SEND_ERROR:
@@ -87,6 +88,7 @@ struct HttpTransfer::State {
     bool silent_handshake(CURLcode code) const;
     void watch(MonotonicTime now);
     void read_answer();
+    std::chrono::seconds connect_limit() const { return std::min(call.connect, settings.stall); }
 
     const HttpSettings& settings;
     HttpCall call;
@@ -158,7 +160,7 @@ void HttpTransfer::State::prepare() {
     ::curl_easy_setopt(c, CURLOPT_REDIR_PROTOCOLS_STR, secure ? "https" : "http,https");
     ::curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, call.form.empty() && settings.unix_socket.empty() ? 1L : 0L);
     ::curl_easy_setopt(c, CURLOPT_MAXREDIRS, kMaxRedirects);
-    ::curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, static_cast<long>(std::min(call.connect, settings.stall).count()));
+    ::curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, static_cast<long>(connect_limit().count()));
     // Else it would be five minutes by default; the deadline is watched here.
     ::curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, 0L);
     ::curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
@@ -206,6 +208,9 @@ HttpFault HttpTransfer::State::explain(CURLcode code) const {
             unreadable.error.code = ErrorCode::bad_input;
             return unreadable;
         }
+        case CURLE_OPERATION_TIMEDOUT:
+            detail = fmt::format("no answer within {}", human_duration(connect_limit()));
+            break;
         case CURLE_WRITE_ERROR:
             if (header_bytes > kMaxHeaders)
                 return because(FaultKind::final,

@@ -48,6 +48,7 @@ struct HttpAnswer {
 enum class FaultKind {
     broken,   ///< may pass on its own
     stalled,  ///< too slow, or silent
+    nowhere,  ///< its host's name leads nowhere: wrong, or there is no network
     no_tls,   ///< the far side speaks no TLS
     sink,     ///< the sink's own error
     final,    ///< would be the same the next time

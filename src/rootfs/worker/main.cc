@@ -41,7 +41,7 @@ constexpr std::uint64_t kMaxList = 8 * kMiB;
 
 void send(const ReportLine& line) {
     // When the parent is gone there is nobody left to tell.
-    (void)write_all(kWorkerReport, encode_line(line));
+    [[maybe_unused]] auto told = write_all(kWorkerReport, encode_line(line));
 }
 
 /// Tells the parent how far it is, at most ten times a second.
@@ -158,7 +158,8 @@ Result<Fields> fetch_requested() {
     request.validator = (*fields)["validator"];
     VMETTE_CHECK_OK(limit_resources(request.max_bytes + kMiB, 0));
     ProgressSender progress;
-    VMETTE_TRY(FetchResult result, fetch(request, kWorkerOutput, kWorkerState, std::ref(progress)));
+    VMETTE_TRY(FetchResult result, fetch(request, kWorkerOutput, kWorkerState, std::ref(progress),
+                                         [](const std::string& notice) { send(NoticeLine{notice}); }));
     return Fields{{"unchanged", result.unchanged ? "1" : "0"},
                   {"validator", result.validator},
                   {"bytes", std::to_string(result.bytes)}};

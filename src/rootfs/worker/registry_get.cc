@@ -17,6 +17,8 @@ using Steady = std::chrono::steady_clock;
 constexpr int kMaxAttempts = 5;
 /// A stalled transfer has been waited for long: it counts double.
 constexpr int kStallCost = 2;
+/// A name that leads nowhere is looked up once more, in case the network was just coming up.
+constexpr int kNowhereCost = kMaxAttempts - 1;
 constexpr std::uint64_t kWorthwhile = 1 * kMiB;
 constexpr int kMaxRenewals = 2;
 constexpr std::chrono::milliseconds kFirstPause{100};
@@ -32,6 +34,11 @@ std::string detail_of(const HttpAnswer& answer) {
     return said.empty() ? "" : " (" + said + ")";
 }
 
+int cost_of(FaultKind kind) {
+    if (kind == FaultKind::nowhere) return kNowhereCost;
+    return kind == FaultKind::stalled ? kStallCost : 1;
+}
+
 Error network_error(std::string message) { return Error{ErrorCode::network, std::move(message), nullptr}; }
 
 }  // namespace
@@ -42,6 +49,11 @@ std::chrono::milliseconds retry_pause(int attempts, std::chrono::seconds at_leas
     (void)::RAND_bytes(reinterpret_cast<unsigned char*>(&random), sizeof random);
     pause += pause * random / 2 / UINT16_MAX;
     return std::max<std::chrono::milliseconds>(pause, std::min(at_least, kMaxRetryAfter));
+}
+
+std::string next_try(int tries, int spent, int cost, std::chrono::milliseconds pause) {
+    int left = (kMaxAttempts - spent + cost - 1) / cost;
+    return fmt::format("; try {} of {} in {}", tries + 1, tries + left, human_duration(pause));
 }
 
 RegistryGet::RegistryGet(RegistrySession& session, std::string subject, std::string path,
@@ -62,15 +74,25 @@ void RegistryGet::end(std::optional<Error> error) {
 
 void RegistryGet::give_up_endpoint(Error error) {
     if (at_ + 1 == session_.endpoints.size()) {
-        error.message += mirror_errors_;
+        error.message += advice(error) + mirror_errors_;
         return end(std::move(error));
     }
     remark(error);
     mirror_errors_ += fmt::format("; before, of its mirror: {}", error.message);
     transfer_.reset();
     ++at_;
-    attempts_ = renewals_ = 0;
+    attempts_ = tries_ = renewals_ = 0;
     resume_at_ = {};
+}
+
+/// What a person may do about the registry's answer; empty: nothing that is known.
+std::string RegistryGet::advice(const Error& error) const {
+    // A 401 may also end in a fault of the token server, which no credentials help against.
+    if (error.code != ErrorCode::not_found || !transfer_ || transfer_->answer().elsewhere) return "";
+    long status = transfer_->answer().status;
+    if ((status == 401 || status == 403) && !session_.login_advice.empty()) return "; " + session_.login_advice;
+    bool named = path_.starts_with("/manifests/") && path_.find(':') == path_.npos;
+    return status == 404 && named ? "; its name or its tag may be spelt wrong" : "";
 }
 
 /// That a mirror does not have everything is no news.
@@ -81,15 +103,18 @@ void RegistryGet::remark(const Error& error) {
 }
 
 void RegistryGet::again(Error error, int cost, std::chrono::seconds at_least) {
-    if (transfer_ && taker_.offset() >= offset_ + kWorthwhile) attempts_ = 0;
+    bool came_far = transfer_ && taker_.offset() >= offset_ + kWorthwhile;
+    if (came_far) attempts_ = tries_ = 0;
     attempts_ += cost;
+    ++tries_;
     auto pause = retry_pause(attempts_, at_least);
     bool last = endpoint().mirror || attempts_ >= kMaxAttempts || Steady::now() + pause >= deadline_;
     if (last) {
-        // A stall counts double, but is one try.
-        if (attempts_ > 1 && cost == 1) error.message += fmt::format(", {} times in a row", attempts_);
+        if (tries_ > 1) error.message += fmt::format(", {} times in a row", tries_);
         return give_up_endpoint(std::move(error));
     }
+    // Else the progress says that it goes on.
+    if (session_.on_retry && !came_far) session_.on_retry(error.message + next_try(tries_, attempts_, cost, pause));
     transfer_.reset();
     resume_at_ = Steady::now() + pause;
 }
@@ -156,7 +181,7 @@ void RegistryGet::judge_fault(const HttpFault& fault) {
     error.message = fmt::format("{} cannot be fetched from {}: {}", subject_, asked.host, error.message);
     if (asked.mirror && transfer_->answer().status == 0) asked.down = true;
     if (fault.kind == FaultKind::final) return give_up_endpoint(std::move(error));
-    again(std::move(error), fault.kind == FaultKind::stalled ? kStallCost : 1, {});
+    again(std::move(error), cost_of(fault.kind), {});
 }
 
 void RegistryGet::judge_body() {
@@ -197,7 +222,7 @@ void RegistryGet::authorize() {
     if (answered.error().kind == FaultKind::final) return give_up_endpoint(answered.error().error);
     // What failed was the token server, not the answer to a challenge.
     --renewals_;
-    again(answered.error().error, answered.error().kind == FaultKind::stalled ? kStallCost : 1, {});
+    again(answered.error().error, cost_of(answered.error().kind), {});
 }
 
 void run(RegistrySession& session, RegistryGet& get) {

@@ -1,6 +1,7 @@
 #pragma once
 /// One document or layer from a registry or its mirrors: who is asked, what is tried again and when.
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,6 +33,10 @@ struct RegistrySession {
     /// Why mirrors were passed over, for people: those that gave something wrong, or nothing at all. Taken by who
     /// answers the next request.
     std::vector<std::string> remarks;
+    /// What a person may do whom the registry does not let in: ends the message of a 401 or 403.
+    std::string login_advice;
+    /// Told of each try that failed and is repeated, in a line for people who wait. May be empty.
+    std::function<void(const std::string&)> on_retry;
 };
 
 /// Where the bytes go.
@@ -77,6 +82,7 @@ private:
     void again(Error error, int cost, std::chrono::seconds at_least);
     void give_up_endpoint(Error error);
     void remark(const Error& error);
+    std::string advice(const Error& error) const;
     void end(std::optional<Error> error);
 
     RegistrySession& session_;
@@ -91,13 +97,17 @@ private:
     std::string used_authorization_;
     bool begun_ = false;
     std::uint64_t offset_ = 0;  ///< of the attempt
-    int attempts_ = 0;          ///< in a row that brought little
+    int attempts_ = 0;          ///< in a row that brought little, by what they cost
+    int tries_ = 0;             ///< the same, counted
     int renewals_ = 0;          ///< of the authorization, since the last answer other than 401
     MonotonicTime resume_at_{};
     std::string mirror_errors_;
     bool done_ = false;
     std::optional<Error> error_;
 };
+
+/// "; try 2 of 5 in 0.20 s", after `tries` tries that cost `spent` together, the last of them `cost`.
+std::string next_try(int tries, int spent, int cost, std::chrono::milliseconds pause);
 
 /// The pause before the next try, of `attempts` in a row: doubles, with up to half of it more at random.
 std::chrono::milliseconds retry_pause(int attempts, std::chrono::seconds at_least);

@@ -126,6 +126,11 @@ Result<RegistrySession> open_session(Fields& fields) {
     std::erase(settings.ca_certs, "");
     session.total = std::chrono::seconds(number(fields, words::kTotal));
     session.repository = fields[words::kRepository];
+    session.login_advice = fields[words::kLoginAdvice];
+    session.on_retry = [](const std::string& text) {
+        // When the parent is gone there is nobody left to tell.
+        [[maybe_unused]] auto told = write_all(kWorkerReport, encode_line(NoticeLine{text}));
+    };
     oci::Credentials own{fields[words::kUser], fields[words::kPassword], fields[words::kIdentityToken],
                          fields[words::kRegistryToken]};
     auto endpoints = list(fields, words::kEndpoint);

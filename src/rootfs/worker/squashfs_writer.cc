@@ -6,7 +6,6 @@
 #include <sqfs/dir_writer.h>
 #include <sqfs/error.h>
 #include <sqfs/frag_table.h>
-#include <sqfs/id_table.h>
 #include <sqfs/inode.h>
 #include <sqfs/meta_writer.h>
 #include <sqfs/xattr_writer.h>
@@ -22,7 +21,6 @@ constexpr std::uint32_t kZstdLevel = 1;
 constexpr std::uint32_t kGzipLevel = 6;
 /// Blocks in flight for each thread; libsquashfs' own tools take 10. A block is 128 KiB, so this bounds memory.
 constexpr std::uint32_t kBacklogPerThread = 10;
-constexpr std::size_t kMaxOwners = 65536;
 /// After so many files their block lists are packed. For that the processor must come to rest, which costs a moment.
 constexpr std::size_t kPackAfter = 4096;
 
@@ -130,13 +128,12 @@ Result<> SquashfsWriter::start(unsigned threads, oci::Compression compression) {
     VMETTE_CHECK_OK(start_compressor(compression));
     blocks_.reset(::sqfs_block_writer_create(&file_, SQFS_DEVBLK_SIZE, 0));
     fragments_.reset(::sqfs_frag_table_create(0));
-    ids_.reset(::sqfs_id_table_create(0));
     xattrs_.reset(::sqfs_xattr_writer_create(0));
     inodes_.reset(::sqfs_meta_writer_create(&file_, compressor_.get(), 0));
     listings_.reset(::sqfs_meta_writer_create(&file_, compressor_.get(), SQFS_META_WRITER_KEEP_IN_MEMORY));
     for (const void* object : {static_cast<const void*>(blocks_.get()), static_cast<const void*>(fragments_.get()),
-                               static_cast<const void*>(ids_.get()), static_cast<const void*>(xattrs_.get()),
-                               static_cast<const void*>(inodes_.get()), static_cast<const void*>(listings_.get())})
+                               static_cast<const void*>(xattrs_.get()), static_cast<const void*>(inodes_.get()),
+                               static_cast<const void*>(listings_.get())})
         VMETTE_CHECK_OK(check_made(object));
     folders_.reset(::sqfs_dir_writer_create(listings_.get(), 0));
     VMETTE_CHECK_OK(check_made(folders_.get()));
@@ -192,11 +189,8 @@ Result<> SquashfsWriter::write_inode(Inode& inode, sqfs_inode_generic_t& raw) {
     raw.base.mode = static_cast<std::uint16_t>(inode.mode);
     raw.base.mod_time = inode.mtime;
     raw.base.inode_number = inode.number;
-    for (std::uint32_t owner : {inode.uid, inode.gid})
-        if (owners_.insert(owner).second && owners_.size() > kMaxOwners)
-            return fail(ErrorCode::bad_image, "has more than {} different owners", kMaxOwners);
-    VMETTE_CHECK_OK(check(::sqfs_id_table_id_to_index(ids_.get(), inode.uid, &raw.base.uid_idx)));
-    VMETTE_CHECK_OK(check(::sqfs_id_table_id_to_index(ids_.get(), inode.gid, &raw.base.gid_idx)));
+    VMETTE_TRY(raw.base.uid_idx, owners_.place_of(inode.uid));
+    VMETTE_TRY(raw.base.gid_idx, owners_.place_of(inode.gid));
     VMETTE_CHECK_OK(check(::sqfs_inode_set_xattr_index(&raw, inode.xattrs)));
     sqfs_u64 block = 0;
     sqfs_u32 offset = 0;
@@ -266,7 +260,7 @@ Result<> SquashfsWriter::write_tables(Tree& tree) {
     super_.directory_table_start = file_.get_size(&file_);
     VMETTE_CHECK_OK(check(::sqfs_meta_write_write_to_file(listings_.get())));
     VMETTE_CHECK_OK(check(::sqfs_frag_table_write(fragments_.get(), &file_, &super_, compressor_.get())));
-    VMETTE_CHECK_OK(check(::sqfs_id_table_write(ids_.get(), &file_, &super_, compressor_.get())));
+    VMETTE_CHECK_OK(check(owners_.write(file_, super_, *compressor_)));
     return check(::sqfs_xattr_writer_flush(xattrs_.get(), &file_, &super_, compressor_.get()));
 }
 

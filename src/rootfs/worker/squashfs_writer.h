@@ -7,13 +7,13 @@
 #include <cstdint>
 #include <memory>
 #include <memory_resource>
-#include <set>
 #include <span>
 #include <vector>
 
 #include "base/error.h"
 #include "rootfs/oci/settings.h"
 #include "rootfs/worker/output_file.h"
+#include "rootfs/worker/owner_table.h"
 #include "rootfs/worker/tar_reader.h"
 #include "rootfs/worker/tree.h"
 
@@ -61,7 +61,6 @@ private:
     SquashfsObject<sqfs_compressor_t> compressor_;
     SquashfsObject<sqfs_block_writer_t> blocks_;
     SquashfsObject<sqfs_frag_table_t> fragments_;
-    SquashfsObject<sqfs_id_table_t> ids_;
     SquashfsObject<sqfs_xattr_writer_t> xattrs_;
     SquashfsObject<sqfs_meta_writer_t> inodes_;
     SquashfsObject<sqfs_meta_writer_t> listings_;
@@ -76,7 +75,7 @@ private:
     /// The block lists of all others, without what libsquashfs needs to let them grow.
     std::pmr::monotonic_buffer_resource packed_;
     SquashfsObject<sqfs_block_processor_t> processor_;
-    std::set<std::uint32_t> owners_;
+    OwnerTable owners_;
 };
 
 }  // namespace vmette::rootfs

@@ -6,8 +6,10 @@
 
 #include <fstream>
 #include <map>
+#include <vector>
 
 #include "base/layout.h"
+#include "rootfs/oci/auth_variable.h"
 #include "rootfs/oci/base64.h"
 
 namespace vmette::rootfs::oci {
@@ -110,6 +112,46 @@ TEST_F(CredentialsTest, TheHostsVariableHoldsAPairOrItsBase64) {
     EXPECT_EQ(find("ghcr.io/a/b"), "VMETTE_OCI_AUTH_GHCR_IO is neither \"user:password\" nor the base64 of it");
     variables["VMETTE_OCI_AUTH_GHCR_IO"] = "me:hunter2\r\nX: y";
     EXPECT_EQ(find("ghcr.io/a/b"), "VMETTE_OCI_AUTH_GHCR_IO: the credentials hold a control character");
+}
+
+TEST_F(CredentialsTest, TheVariableOfOneHostIsThatOfNoOther) {
+    variables["VMETTE_OCI_AUTH_A_B_EXAMPLE"] = "me:dots";
+    variables["VMETTE_OCI_AUTH_A__B_EXAMPLE"] = "me:hyphen";
+    variables["VMETTE_OCI_AUTH_C_D_EXAMPLE"] = "me:dots";
+    EXPECT_EQ(find("a.b.example/x"), "me/dots");
+    EXPECT_EQ(find("a-b.example/x"), "me/hyphen");
+    EXPECT_EQ(find("A-B.example/x"), "me/hyphen");
+    EXPECT_EQ(find("c-d.example/x"), "none");
+    EXPECT_EQ(find("a-b-example:5/x"), "none");
+    variables["VMETTE_OCI_AUTH_H_5000"] = "me:port";
+    EXPECT_EQ(find("h:5000/x"), "me/port");
+    EXPECT_EQ(find("h.5000/x"), "none");
+    EXPECT_EQ(find("h-5000.example/x"), "none");
+    variables["VMETTE_OCI_AUTH_10_0_0_1"] = "me:address";
+    EXPECT_EQ(find("10.0.0.1/x"), "me/address");
+    EXPECT_EQ(find("10.0.0:1/x"), "none");
+    variables["VMETTE_OCI_AUTH____1__5000"] = "me:six";
+    EXPECT_EQ(find("[::1]:5000/x"), "me/six");
+    EXPECT_EQ(find("[::1:5000]/x"), "none");
+}
+
+TEST(AuthVariableTest, NoTwoHostsShareOne) {
+    constexpr std::string_view kLetters = "a1.-:[]";
+    constexpr std::size_t kLongest = 7;
+    std::map<std::string, std::string> owner;
+    std::vector<std::string> texts{""};
+    for (std::size_t at = 0; at < texts.size(); ++at) {
+        std::string text = texts[at];
+        if (is_registry_host(text))
+            if (auto variable = auth_variable(text)) {
+                auto [first, fresh] = owner.try_emplace(*variable, text);
+                EXPECT_TRUE(fresh) << *variable << " is that of " << first->second << " and of " << text;
+            }
+        for (char letter : kLetters)
+            if (text.size() < kLongest) texts.push_back(text + letter);
+    }
+    EXPECT_GT(owner.size(), 1000u);
+    EXPECT_EQ(owner.at("VMETTE_OCI_AUTH_A__A_1"), "a-a:1");
 }
 
 TEST_F(CredentialsTest, SourcesComeInTheirOrder) {

@@ -1,4 +1,5 @@
 #include "rootfs/oci/fake_registry.h"
+#include "rootfs/oci/auth_variable.h"
 
 #include <fcntl.h>
 
@@ -159,6 +160,7 @@ std::string PullTest::error_of_pull(const PullRequest& request) {
     std::string text = fmt::format("{}: {}", to_string(pulled.error().code), pulled.error().text());
     text = replaced(text, request.reference.text(), "REF");
     text = replaced(text, request.reference.registry, "HOST");
+    text = replaced(text, auth_variable(request.reference.registry).value_or("VMETTE_OCI_TOKEN"), "VARIABLE");
     for (const std::string& mirror : request.registry.mirrors) text = replaced(text, mirror, "MIRROR");
     return text;
 }

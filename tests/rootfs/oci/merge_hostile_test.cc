@@ -194,7 +194,7 @@ TEST_F(HostileLayersTest, DeviceThatIsNoneIsRefused) {
 
 TEST_F(HostileLayersTest, FullDiskMidwayIsSaid) {
     std::filesystem::create_directories(layout.cache);
-    if (::mount("tmpfs", layout.cache.c_str(), "tmpfs", 0, "size=2m") != 0)
+    if (::mount("tmpfs", layout.cache.c_str(), "tmpfs", 0, "size=2m,mode=0700") != 0)
         GTEST_SKIP() << "a small filesystem can be mounted by root alone: " << std::strerror(errno);
     std::mt19937 random(1);
     std::string noise;

@@ -10,6 +10,9 @@
 namespace vmette::rootfs::oci {
 namespace {
 
+const std::string kGiven = "; they come from VARIABLE, VMETTE_OCI_TOKEN or what `docker login HOST` stored";
+const std::string kNone = "; VARIABLE=USER:PASSWORD or `docker login HOST` gives credentials";
+
 const Credentials kAlice{.user = "alice", .password = "secret", .identity_token = {}, .registry_token = {}};
 constexpr const char* kAliceBasic = "Basic YWxpY2U6c2VjcmV0";
 
@@ -147,7 +150,8 @@ TEST_F(PullTest, IdentityTokenIsAPasswordToServersWithoutOauth) {
     with.credentials.identity_token = "secret";
     EXPECT_EQ(error_of_pull(with),
               "not-found: REF: HOST refuses the credentials for acme/app: its token server http://HOST/token answered "
-              "403");
+              "403" +
+                  kGiven);
     EXPECT_EQ(bearer.token_requests().size(), 1U);
 }
 
@@ -190,7 +194,7 @@ TEST_F(PullTest, RegistryTokenIsUsedAsItIs) {
     ASSERT_TRUE(pulled) << pulled.error().text();
     EXPECT_TRUE(bearer.token_requests().empty());
     with.credentials.registry_token = "stale";
-    EXPECT_EQ(error_of_pull(with), "not-found: REF: HOST refuses the credentials for acme/app (401)");
+    EXPECT_EQ(error_of_pull(with), "not-found: REF: HOST refuses the credentials for acme/app (401)" + kGiven);
 }
 
 TEST_F(PullTest, TokenThatExpiresIsRenewed) {
@@ -206,11 +210,12 @@ TEST_F(PullTest, TokenThatExpiresIsRenewed) {
 TEST_F(PullTest, LoopOf401Ends) {
     BearerRegistry bearer([](const HttpRequest&, int) { return false; });
     auto without = request(bearer.hub);
-    EXPECT_EQ(error_of_pull(without),
-              "not-found: REF: HOST has no such image, or shows it only with credentials, and none were found (401)");
+    EXPECT_EQ(
+        error_of_pull(without),
+        "not-found: REF: HOST has no such image, or shows it only with credentials, and none were found (401)" + kNone);
     EXPECT_EQ(bearer.hub.requests().size(), 5U);
     without.credentials = kAlice;
-    EXPECT_EQ(error_of_pull(without), "not-found: REF: HOST refuses the credentials for acme/app (401)");
+    EXPECT_EQ(error_of_pull(without), "not-found: REF: HOST refuses the credentials for acme/app (401)" + kGiven);
 }
 
 TEST_F(PullTest, TokenServersFailuresAreNamed) {
@@ -220,7 +225,8 @@ TEST_F(PullTest, TokenServersFailuresAreNamed) {
     bearer.hub.change([&] { bearer.token_status = 403; });
     EXPECT_EQ(error_of_pull(with),
               "not-found: REF: HOST refuses the credentials for acme/app: its token server "
-              "http://HOST/token answered 403");
+              "http://HOST/token answered 403" +
+                  kGiven);
     bearer.hub.change([&] { bearer.token_status = 204; });
     EXPECT_EQ(error_of_pull(with), "network: REF: the token server http://HOST/token of HOST answered 204");
     bearer.hub.change([&] { bearer.token_status = 503; });
@@ -244,7 +250,7 @@ TEST_F(PullTest, BasicCredentialsAreSentWhenAskedFor) {
     ASSERT_TRUE(pulled) << pulled.error().text();
     EXPECT_EQ(header(hub.requests().at(0), "authorization"), "");
     with.credentials.password = "wrong";
-    EXPECT_EQ(error_of_pull(with), "not-found: REF: HOST refuses the credentials for acme/app (401)");
+    EXPECT_EQ(error_of_pull(with), "not-found: REF: HOST refuses the credentials for acme/app (401)" + kGiven);
 }
 
 TEST_F(PullTest, CredentialsDoNotFollowARedirect) {
@@ -391,9 +397,11 @@ TEST_F(PullTest, MirrorsFailuresAreToldToo) {
     FakeRegistry mirror(empty), hub(empty);
     auto with = request(hub);
     with.registry.mirrors = {mirror.host()};
-    EXPECT_EQ(error_of_pull(with),
-              "not-found: REF: HOST answered 404 for the manifest (MANIFEST_UNKNOWN: manifest unknown); before, of its "
-              "mirror: MIRROR answered 404 for the manifest (MANIFEST_UNKNOWN: manifest unknown)");
+    EXPECT_EQ(
+        error_of_pull(with),
+        "not-found: REF: HOST answered 404 for the manifest (MANIFEST_UNKNOWN: manifest unknown); its name or its "
+        "tag may be spelt wrong; before, of its mirror: MIRROR answered 404 for the manifest (MANIFEST_UNKNOWN: "
+        "manifest unknown)");
 }
 
 }  // namespace

@@ -91,10 +91,15 @@ TEST_F(PullTest, UnknownAndForbiddenAreToldApart) {
     FakeRegistry hub(
         small_image(),
         for_path("/manifests/secret", {status(403, {}, R"({"errors":[{"code":"DENIED","message":"no\u001b[31m"}]})")}));
-    EXPECT_EQ(error_of_pull(request(hub, "none")),
+    EXPECT_EQ(
+        error_of_pull(request(hub, "none")),
+        "not-found: REF: HOST answered 404 for the manifest (MANIFEST_UNKNOWN: manifest unknown); its name or its "
+        "tag may be spelt wrong");
+    EXPECT_EQ(error_of_pull(request(hub, digest_of("none"))),
               "not-found: REF: HOST answered 404 for the manifest (MANIFEST_UNKNOWN: manifest unknown)");
     EXPECT_EQ(error_of_pull(request(hub, "secret")),
-              "not-found: REF: HOST answered 403 for the manifest (DENIED: no\\x1b[31m)");
+              "not-found: REF: HOST answered 403 for the manifest (DENIED: no\\x1b[31m); VARIABLE=USER:PASSWORD or "
+              "`docker login HOST` gives credentials");
 }
 
 TEST_F(PullTest, WrongDigestsAreRefused) {
@@ -280,6 +285,32 @@ TEST_F(PullTest, ServerErrorsAreTriedAgain) {
     EXPECT_EQ(broken.requests().size(), 5U);
 }
 
+TEST_F(PullTest, EachTryThatIsRepeatedIsSaid) {
+    std::vector<std::string> notices;
+    patient.notice = [&](std::string_view notice) { notices.emplace_back(notice); };
+    FakeRegistry hub(small_image(), for_path("/manifests/", {status(503), status(429, {{"Retry-After", "1"}})}));
+    auto with = request(hub);
+    auto pulled = pull_it(with);
+    ASSERT_TRUE(pulled) << pulled.error().text();
+    std::string start = with.reference.text() + ": " + hub.host() + " answered ";
+    ASSERT_EQ(notices.size(), 2U);
+    EXPECT_THAT(notices[0], testing::MatchesRegex(start + "503 for the manifest; try 2 of 5 in 0\\.1[0-9] s"));
+    EXPECT_EQ(notices[1], start + "429 for the manifest; try 3 of 5 in 1.00 s");
+}
+
+/// A label of 64 letters is no name: nobody is asked about it.
+TEST_F(PullTest, NameThatLeadsNowhereIsLookedUpOnceMore) {
+    std::vector<std::string> notices;
+    patient.notice = [&](std::string_view notice) { notices.emplace_back(notice); };
+    FakeRegistry unused(small_image());
+    auto with = request(unused);
+    with.reference.registry = std::string(64, 'a') + ".example";
+    EXPECT_THAT(error_of_pull(with), testing::MatchesRegex("network: REF: the manifest cannot be fetched from HOST: "
+                                                           "Could not resolve host: HOST, 2 times in a row"));
+    ASSERT_EQ(notices.size(), 1U);
+    EXPECT_THAT(notices[0], testing::HasSubstr("; try 2 of 2 in "));
+}
+
 TEST_F(PullTest, RetryAfterIsHonoured) {
     FakeRegistry hub(small_image(), for_path("/manifests/", {status(429, {{"Retry-After", "1"}})}));
     auto start = std::chrono::steady_clock::now();
@@ -326,16 +357,17 @@ TEST_F(PullTest, SilenceAndSlowDripAreEnded) {
     patient.limits.stall = std::chrono::seconds(1);
     FakeRegistry silent(image, for_path("/manifests/", times(9, [](auto&, auto& connection) { connection.stall(); })));
     EXPECT_EQ(error_of_pull(request(silent)),
-              "network: REF: the manifest cannot be fetched from HOST: it sent nothing for 1.00 s");
+              "network: REF: the manifest cannot be fetched from HOST: it sent nothing for 1.00 s, 3 times in a row");
     EXPECT_EQ(silent.requests().size(), 3U);
     FakeRegistry slow(image, for_path(image.layer_digest(1), times(9, [](auto&, HttpConnection& connection) {
                                           connection.send("HTTP/1.1 200 OK\r\nContent-Length: 50000\r\n\r\n");
                                           while (connection.send("x"))
                                               std::this_thread::sleep_for(std::chrono::milliseconds(100));
                                       })));
-    EXPECT_THAT(error_of_pull(request(slow)),
-                testing::MatchesRegex("network: REF: the layer " + image.layer_digest(1) +
-                                      " cannot be fetched from HOST: it sent only [0-9]+ B in 1.00 s"));
+    EXPECT_THAT(
+        error_of_pull(request(slow)),
+        testing::MatchesRegex("network: REF: the layer " + image.layer_digest(1) +
+                              " cannot be fetched from HOST: it sent only [0-9]+ B in 1.00 s, 3 times in a row"));
 }
 
 TEST_F(PullTest, RedirectsStayWithinBounds) {
@@ -352,13 +384,21 @@ TEST_F(PullTest, RedirectsStayWithinBounds) {
     EXPECT_EQ(std::count(paths.begin(), paths.end(), "/blobs/" + layer), 11);
 }
 
+TEST_F(PullTest, LayersDoNotComeIntoAFolderThatOthersCanWrite) {
+    FakeRegistry hub(small_image());
+    std::filesystem::create_directories(layout.layers_dir());
+    ASSERT_EQ(::chmod(layout.layers_dir().c_str(), 0777), 0);
+    EXPECT_THAT(error_of_pull(request(hub)), testing::HasSubstr("layers can be written by other users (mode 0777)"));
+    EXPECT_TRUE(hub.paths().empty());
+}
+
 TEST_F(PullTest, UnwritableAndFullCachesAreNamed) {
     FakeRegistry hub(small_image());
     std::filesystem::create_directories(layout.cache);
     write("cache/layers", "a file");
     EXPECT_THAT(error_of_pull(request(hub)), testing::HasSubstr(layout.layers_dir().string()));
     std::filesystem::remove(layout.layers_dir());
-    if (::mount("tmpfs", layout.cache.c_str(), "tmpfs", 0, "size=256k") != 0)
+    if (::mount("tmpfs", layout.cache.c_str(), "tmpfs", 0, "size=256k,mode=0700") != 0)
         GTEST_SKIP() << "a small filesystem can be mounted by root alone: " << ::strerror(errno);
     EXPECT_EQ(error_of_pull(request(hub)), "no-space: no space left on the cache's filesystem while REF was pulled");
     // What came before is kept, and gone on with once there is room.
