@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "vm/guarded.h"
+
 namespace vmette::vm {
 namespace {
 
@@ -38,8 +40,17 @@ private:
 
 }  // namespace
 
+GuestCalls::GuestCalls(asio::io_context& io, const Clock& clock, Channel& channel, Arrival arrival)
+    : clock_(clock),
+      channel_(channel),
+      arrival_(std::move(arrival)),
+      turns_(kCallsAtOnce, kCallsPerSecond, clock.monotonic()),
+      turn_timer_(io) {}
+
 void GuestCalls::close() {
     entries_.clear();
+    leaving_.clear();
+    turn_timer_.cancel();
     self_.reset();
 }
 
@@ -76,7 +87,22 @@ void GuestCalls::consumed(std::uint16_t stream, std::size_t bytes) {
 }
 
 void GuestCalls::hang_up(std::uint16_t stream) {
-    if (entries_.erase(stream) > 0) channel_.call_hang_up(stream);
+    if (entries_.erase(stream) == 0) return;
+    leaving_.push_back(stream);
+    // Else the timer is on.
+    if (leaving_.size() == 1) hang_up_more();
+}
+
+void GuestCalls::hang_up_more() {
+    while (!leaving_.empty() && turns_.take(clock_.monotonic())) {
+        channel_.call_hang_up(leaving_.front());
+        leaving_.pop_front();
+    }
+    if (leaving_.empty()) return;
+    turn_timer_.expires_after(turns_.wait());
+    turn_timer_.async_wait(guarded(self_, [this](asio::error_code stopped) {
+        if (!stopped) hang_up_more();
+    }));
 }
 
 void GuestCalls::tell_if_taken(std::uint16_t stream, const Entry& entry) {
@@ -94,12 +120,16 @@ void GuestCalls::call_opened(std::uint16_t stream) {
 }
 
 void GuestCalls::call_bytes(std::uint16_t stream, std::string_view bytes) {
-    entries_.at(stream).in_hand += bytes.size();
-    if (auto* observer = observer_of(stream)) observer->on_bytes(bytes);
+    auto found = entries_.find(stream);
+    if (found == entries_.end()) return;
+    found->second.in_hand += bytes.size();
+    if (auto* observer = found->second.observer) observer->on_bytes(bytes);
 }
 
 void GuestCalls::call_ended(std::uint16_t stream) {
-    Entry& entry = entries_.at(stream);
+    auto found = entries_.find(stream);
+    if (found == entries_.end()) return;
+    Entry& entry = found->second;
     entry.ended = true;
     tell_if_taken(stream, entry);
     if (auto* observer = observer_of(stream)) observer->on_end();

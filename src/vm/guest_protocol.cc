@@ -305,11 +305,8 @@ Result<> GuestProtocol::take_credit(std::string_view payload) {
 }
 
 Result<> GuestProtocol::take_beat() {
-    auto now = clock_.monotonic();
-    std::chrono::duration<double> since = now - beats_at_;
-    beats_at_ = now;
-    beats_left_ = std::min(kBeatBurst, beats_left_ + since.count() * kBeatsPerSecond) - 1;
-    if (beats_left_ < 0) return fail(ErrorCode::protocol, "the guest floods the channel with beats");
+    if (!beats_.take(clock_.monotonic()))
+        return fail(ErrorCode::protocol, "the guest floods the channel with beats");
     return {};
 }
 

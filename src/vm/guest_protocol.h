@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/token_bucket.h"
 #include "guest/protocol.h"
 #include "vm/artifact_reader.h"
 #include "vm/call_streams.h"
@@ -49,7 +50,7 @@ class GuestProtocol {
 public:
     /// `sides` may be null when no other command is ever opened, `calls` when no call is taken.
     GuestProtocol(const Clock& clock, GuestEvents& events, SideEvents* sides = nullptr, CallEvents* calls = nullptr)
-        : clock_(clock), events_(events), sides_(sides), calls_(calls), beats_at_(clock.monotonic()) {}
+        : clock_(clock), events_(events), sides_(sides), calls_(calls), beats_(kBeatBurst, kBeatsPerSecond, clock.monotonic()) {}
 
     /// Takes the next bytes. Fails with `protocol` and one line that names the offence; nothing may be fed after that.
     Result<> feed(std::string_view bytes);
@@ -104,9 +105,7 @@ private:
     std::size_t artifact_window_ = wire::kInitialCredit;
     std::size_t window_[2] = {wire::kInitialCredit, wire::kInitialCredit};
     std::size_t stdin_room_ = wire::kInitialCredit;
-    /// Tokens; refilled by time. Starts full.
-    double beats_left_ = kBeatBurst;
-    MonotonicTime beats_at_;
+    TokenBucket beats_;
 };
 
 }  // namespace vmette::vm

@@ -56,7 +56,7 @@ LiveSession::LiveSession(asio::io_context& io, const SessionHost& host, const Vm
       parts_(std::move(parts)),
       channel_(io, std::move(parts_.connections.channel), host.clock, *this, &sides_, &calls_),
       sides_(io, channel_),
-      calls_(channel_, [this](std::unique_ptr<GuestCall> call) { take_call(std::move(call)); }),
+      calls_(io, host.clock, channel_, [this](std::unique_ptr<GuestCall> call) { take_call(std::move(call)); }),
       console_(io, std::move(parts_.connections.console),
                [this](std::string_view bytes) {
                    if (!over_) observer_.on_console(bytes);

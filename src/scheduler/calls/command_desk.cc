@@ -29,24 +29,19 @@ CommandDesk::CommandDesk(asio::io_context& io, std::string command, std::string_
       command_(std::move(command)),
       environment_(own_environment()),
       warn_(std::move(warn)),
-      rate_timer_(io) {
+      rate_timer_(io),
+      turns_(kMaxCommands, kCommandsPerSecond, std::chrono::steady_clock::now()) {
     environment_.push_back(fmt::format("VMETTE_RUN_ID={}", run_id));
 }
 
 bool CommandDesk::take_turn() {
-    auto now = std::chrono::steady_clock::now();
-    std::chrono::duration<double> since = now - std::exchange(turns_at_, now);
-    turns_ = std::min<double>(kMaxCommands, turns_ + since.count() * kCommandsPerSecond);
-    if (turns_ >= 1) {
-        turns_ -= 1;
-        return true;
-    }
+    if (turns_.take(std::chrono::steady_clock::now())) return true;
     rate_waits_ = true;
-    rate_timer_.expires_after(
-        std::chrono::duration_cast<Duration>(std::chrono::duration<double>(1 / kCommandsPerSecond)));
+    rate_timer_.expires_after(turns_.wait());
     rate_timer_.async_wait([this](asio::error_code stopped) {
+        if (stopped) return;
         rate_waits_ = false;
-        if (!stopped) serve();
+        serve();
     });
     return false;
 }

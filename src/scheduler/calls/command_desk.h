@@ -9,6 +9,7 @@
 #include <asio/posix/stream_descriptor.hpp>
 
 #include "base/process.h"
+#include "base/token_bucket.h"
 #include "scheduler/calls/desk.h"
 
 namespace vmette::scheduler::calls {
@@ -48,8 +49,7 @@ private:
     std::list<Running> running_;
     asio::steady_timer rate_timer_;
     bool rate_waits_ = false, failure_told_ = false;
-    double turns_ = kMaxCommands;
-    std::chrono::steady_clock::time_point turns_at_ = std::chrono::steady_clock::now();
+    TokenBucket turns_;
 };
 
 }  // namespace vmette::scheduler::calls
