@@ -1,5 +1,6 @@
 /// vmette history: what ran, newest first.
 
+#include <algorithm>
 #include <set>
 
 #include "base/text.h"
@@ -16,10 +17,9 @@ namespace {
 constexpr std::size_t kShownIdLength = 14;
 constexpr std::uint32_t kPlotted = 1000;
 
-/// From the command's start to the end of the run; a run that never got there has none.
+/// Of the whole run, as `duration_ms` has it; so far, while it goes on.
 std::string duration_of(const store::RunRecord& run, WallTime now) {
-    if (!run.started_at) return "-";
-    return short_duration(run.finished_at.value_or(now) - *run.started_at);
+    return short_duration(std::max(run.finished_at.value_or(now) - run.created_at, Duration(0)));
 }
 
 Style style_of(store::RunStatus status) {
@@ -140,9 +140,8 @@ const Verb kHistoryVerb{
     .name = "history",
     .summary = "list past runs, newest first",
     .description =
-        "All filters that are given must hold. TIME is that of the command; AGE is since the run was made.\n"
-        "--sort duration goes by the whole run, from when it was made, not by TIME. It takes every field of a run's\n"
-        "document; \"-\" before one puts the largest first, \"+\" the smallest.\n"
+        "All filters that are given must hold. AGE is since the run was made, TIME how long it took (duration_ms).\n"
+        "--sort takes every field of a run's document; \"-\" before one puts the largest first, \"+\" the smallest.\n"
         "--where compares such fields: =, !=, <, <=, >, >=, in (...), like, glob, with and, or, not and parentheses.\n"
         "Values are numbers, \"texts\", durations (30s, 7d), sizes (512M, 1.5G), times (\"2025-01-31\", now - 7d),\n"
         "true, false and null; labels.NAME is a label.",
