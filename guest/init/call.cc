@@ -128,7 +128,7 @@ void Call::write_input() {
     }
     input_.erase(0, taken);
     grant(taken);
-    if (answered_ && input_.empty()) shutdown(socket_.get(), SHUT_WR);
+    if (socket_ && answered_ && input_.empty()) shutdown(socket_.get(), SHUT_WR);
 }
 
 void Call::grant(std::size_t bytes) {

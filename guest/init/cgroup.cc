@@ -34,6 +34,8 @@ Outcome<> CommandGroup::create(const char* mount_path, const CommandGroupLimits&
     folder_ = Fd(openat(top.get(), "command", O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (!folder_) return fail_errno("open the command's cgroup");
     if (limits.pids != 0) GUEST_CHECK(write_file(folder_.get(), "pids.max", text(limits.pids)));
+    memory_events_ = Fd(openat(folder_.get(), "memory.events", O_RDONLY | O_CLOEXEC));
+    if (!memory_events_) return fail_errno("open the command's memory.events");
     memory_limit_ = command_memory(limits);
     GUEST_CHECK(write_file(folder_.get(), "memory.max", text(memory_limit_)));
     // A job that lost one process to the OOM killer would go on in a state that nobody tested: it ends whole.
@@ -78,6 +80,10 @@ std::uint64_t CommandGroup::peak_memory_bytes() const {
     return folder_ ? read_number(folder_.get(), "memory.peak") : 0;
 }
 
-std::uint64_t CommandGroup::oom_kills() const { return event("memory.events", "oom_kill") + starved_; }
+std::uint64_t CommandGroup::oom_kills() const {
+    char events[512];
+    const ssize_t n = memory_events_ ? pread(memory_events_.get(), events, sizeof events, 0) : 0;
+    return number_after({events, n > 0 ? static_cast<std::size_t>(n) : 0}, "oom_kill") + starved_;
+}
 
 }  // namespace vmette::guest

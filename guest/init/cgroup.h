@@ -54,6 +54,7 @@ private:
     std::uint64_t event(const char* file, std::string_view key) const;
     MemoryLook look() const;
     Fd folder_;
+    Fd memory_events_;  ///< stays open: it is read at both ends of every command
     std::uint64_t memory_limit_ = 0;
     MemoryLook last_look_;
     std::uint64_t next_look_us_ = 0;

@@ -3,6 +3,8 @@
 
 #include <sys/types.h>
 
+#include <expected>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,25 +12,25 @@
 #include "../protocol.h"
 #include "accounts.h"
 #include "cgroup.h"
+#include "launch.h"
 #include "support.h"
 
 namespace vmette::guest {
 
 /// The child's ends of its descriptors.
 struct ChildEnds {
-    Fd in, out, err, status;
+    Fd in, out, err;
 };
 
 /// Borrows everything it is given.
 class Child {
 public:
     Child(const wire::Exec& exec, const Account& account, const ChildEnds& ends);
-    /// Starts the process inside the group and returns once it has become the program or has given up; what went wrong
-    /// is in the status pipe. -1, with errno, when there is no process.
+    /// Starts the process inside the group and returns once it has become the program, or says why it has not.
     ///
-    /// The child borrows init's memory until exec, as vfork(2) does: copying it, and moving a process to a cgroup
-    /// afterwards, took 20 ms under emulation.
-    pid_t start(const CommandGroup& group);
+    /// The child borrows init's memory until exec, as vfork(2) does, and leaves the reason there: copying it, and
+    /// moving a process to a cgroup afterwards, took 20 ms under emulation.
+    std::expected<pid_t, LaunchFailure> start(const CommandGroup& group);
 
 private:
     static void enter(void* self);
@@ -54,6 +56,7 @@ private:
     std::vector<char*> environment_pointers_, argument_pointers_;
     std::string candidate_;  ///< a path being tried; made before clone, so that the child allocates nothing on its way
     int refused_ = 0;        ///< errno of a candidate that is there and cannot be executed
+    std::optional<LaunchFailure> failure_;
 };
 
 }  // namespace vmette::guest

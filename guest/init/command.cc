@@ -17,8 +17,6 @@ namespace {
 constexpr timespec kDrainLimit{0, 100'000'000};
 /// Of each pipe, when the program has ended: one that others still fill is left to the loop.
 constexpr int kPiecesAtOnce = 4;
-/// The stream of the run's own command.
-constexpr std::uint16_t kFirstCommand = 1;
 
 }  // namespace
 
@@ -26,7 +24,6 @@ Command::Command(Loop& loop, Channel& channel, const CommandGroup& group, std::u
     : loop_(loop), channel_(channel), group_(group), stream_(stream) {}
 
 Command::~Command() {
-    close_status();
     close_stdin();
     end_output(out_);
     end_output(err_);
@@ -40,14 +37,17 @@ void Command::start(const wire::Exec& exec) {
         refuse(launched.error());
         return;
     }
-    state_ = State::starting;
+    state_ = State::running;
     tty_ = exec.tty;
     pid_ = launched->pid;
-    status_ = std::move(launched->status);
     stdin_ = std::move(launched->in);
     out_.fd = std::move(launched->out);
     err_.fd = std::move(launched->err);
-    loop_.add(status_.get(), EPOLLIN, status_watcher_);
+    wire::Started started;
+    started.pid = static_cast<std::uint32_t>(pid_);
+    started.uptime_us = uptime_us();
+    channel_.send(wire::Type::started, stream_, wire::encode(started));
+    update_outputs();
 }
 
 void Command::refuse(const LaunchFailure& failure) {
@@ -56,30 +56,6 @@ void Command::refuse(const LaunchFailure& failure) {
     message.message = failure.message;
     channel_.send(wire::Type::failed, stream_, wire::encode(message));
     state_ = State::over;
-}
-
-void Command::close_status() {
-    if (!status_) return;
-    loop_.remove(status_.get());
-    status_.reset();
-}
-
-void Command::on_status() {
-    char report[4096];
-    ssize_t n = read(status_.get(), report, sizeof report);
-    if (n < 0) return;
-    close_status();
-    if (n > 0) {
-        refuse(parse_failure(std::string_view(report, static_cast<std::size_t>(n))));
-        return;
-    }
-    state_ = State::running;
-    wire::Started started;
-    started.pid = static_cast<std::uint32_t>(pid_);
-    started.uptime_us = uptime_us();
-    channel_.send(wire::Type::started, stream_, wire::encode(started));
-    update_outputs();
-    write_stdin();
 }
 
 // ---- stdout and stderr ----
@@ -180,7 +156,7 @@ void Command::on_beat() {
 void Command::on_stdin_writable() { write_stdin(); }
 
 void Command::write_stdin() {
-    if (!stdin_ || state_ == State::starting) return;
+    if (!stdin_) return;
     std::size_t taken = 0;
     while (taken < input_.size()) {
         ssize_t n = write(stdin_.get(), input_.data() + taken, input_.size() - taken);
@@ -238,7 +214,6 @@ void Command::on_resize(const wire::Resize& size) {
 }
 
 void Command::on_child_ended(int status) {
-    if (state_ == State::starting) on_status();  // it was quicker than the loop
     pid_ = 0;
     if (state_ == State::over) return;
     end_.signaled = WIFSIGNALED(status);
@@ -255,6 +230,7 @@ void Command::begin_drain() {
     for (Output* output : {&out_, &err_})
         for (int piece = 0; piece < kPiecesAtOnce && may_take(*output) && take_output(*output); ++piece) {
         }
+    finish_if_drained();
     if (state_ == State::over) return;
     update_outputs();
     drain_limit_ = Fd(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
@@ -262,7 +238,6 @@ void Command::begin_drain() {
     limit.it_value = kDrainLimit;
     timerfd_settime(drain_limit_.get(), 0, &limit, nullptr);
     loop_.add(drain_limit_.get(), EPOLLIN, drain_watcher_);
-    finish_if_drained();
 }
 
 void Command::on_drain_limit() {

@@ -13,6 +13,9 @@
 
 namespace vmette::guest {
 
+/// The stream of the run's own command.
+constexpr std::uint16_t kFirstCommand = 1;
+
 /// Lives from its Exec to its Exited or Failure. Everything is told to the host by itself.
 class Command {
 public:
@@ -42,8 +45,8 @@ public:
     void on_beat();
 
 private:
-    /// created → starting → running → draining (what it left in its pipes) → over.
-    enum class State { created, starting, running, draining, over };
+    /// created → running → draining (what it left in its pipes) → over.
+    enum class State { created, running, draining, over };
 
     struct Output {
         wire::Type type;
@@ -53,7 +56,6 @@ private:
         bool watched = false;
     };
 
-    void on_status();
     void on_out() { take_output(out_); }
     void on_err() { take_output(err_); }
     void on_stdin_writable();
@@ -72,7 +74,6 @@ private:
     void begin_drain();
     void finish_if_drained();
     void refuse(const LaunchFailure& failure);
-    void close_status();
 
     Loop& loop_;
     Channel& channel_;
@@ -84,7 +85,7 @@ private:
     std::uint64_t oom_before_ = 0;
     wire::Exited end_;
 
-    Fd status_, stdin_, drain_limit_;
+    Fd stdin_, drain_limit_;
     Output out_{.type = wire::Type::out, .fd = {}, .rest = {}};
     Output err_{.type = wire::Type::err, .fd = {}, .rest = {}};
     std::string input_;                                ///< not yet taken by the program
@@ -94,7 +95,6 @@ private:
     int beats_since_end_ = 0;  ///< of the input
     bool stdin_watched_ = false;
 
-    On<Command, &Command::on_status> status_watcher_{*this};
     On<Command, &Command::on_out> out_watcher_{*this};
     On<Command, &Command::on_err> err_watcher_{*this};
     On<Command, &Command::on_stdin_writable> stdin_watcher_{*this};

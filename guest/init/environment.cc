@@ -17,9 +17,4 @@ std::vector<std::string> make_environment(const wire::Exec& exec, const Account&
     return environment;
 }
 
-LaunchFailure parse_failure(std::string_view written) {
-    if (written.empty()) return {wire::FailureKind::setup, "the command could not be started"};
-    return {static_cast<wire::FailureKind>(written[0]), std::string(written.substr(1))};
-}
-
 }  // namespace vmette::guest

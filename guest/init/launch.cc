@@ -21,14 +21,13 @@ std::unexpected<LaunchFailure> refuse(FailureKind kind, std::string message) {
     return std::unexpected(LaunchFailure{kind, std::move(message)});
 }
 
-bool make_pipe(Fd& reading, Fd& writing, int reading_flags, int writing_flags) {
+/// `ours`, one of the two ends, does not block; the program's does, as it would anywhere.
+bool make_pipe(Fd& reading, Fd& writing, const Fd& ours) {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0) return false;
     reading = Fd(ends[0]);
     writing = Fd(ends[1]);
-    fcntl(ends[0], F_SETFL, reading_flags);
-    fcntl(ends[1], F_SETFL, writing_flags);
-    return true;
+    return fcntl(ours.get(), F_SETFL, O_NONBLOCK) == 0;
 }
 
 bool make_terminal(const wire::Exec& exec, Launched& ours, ChildEnds& theirs) {
@@ -48,15 +47,13 @@ bool make_terminal(const wire::Exec& exec, Launched& ours, ChildEnds& theirs) {
 }
 
 bool make_descriptors(const wire::Exec& exec, Launched& ours, ChildEnds& theirs) {
-    if (!make_pipe(ours.status, theirs.status, O_NONBLOCK, 0)) return false;
     if (exec.tty) return make_terminal(exec, ours, theirs);
     if (exec.stdin_open) {
-        if (!make_pipe(theirs.in, ours.in, 0, O_NONBLOCK)) return false;
+        if (!make_pipe(theirs.in, ours.in, ours.in)) return false;
     } else {
         theirs.in = Fd(open("/dev/null", O_RDONLY | O_CLOEXEC));
     }
-    return theirs.in && make_pipe(ours.out, theirs.out, O_NONBLOCK, 0) &&
-           make_pipe(ours.err, theirs.err, O_NONBLOCK, 0);
+    return theirs.in && make_pipe(ours.out, theirs.out, ours.out) && make_pipe(ours.err, theirs.err, ours.err);
 }
 
 /// Root needs no look at the image's files: its ids are known, and its home is where everybody expects it.
@@ -82,9 +79,9 @@ std::expected<Launched, LaunchFailure> launch(const wire::Exec& exec, const Comm
     if (!make_descriptors(exec, ours, theirs))
         return refuse(FailureKind::setup, text("descriptors of the command: ", describe_errno(errno)));
     if (owns_secrets) give_secrets(account->uid, account->gid);
-    Child child(exec, *account, theirs);
-    ours.pid = child.start(group);
-    if (ours.pid < 0) return refuse(FailureKind::setup, text("start a process: ", describe_errno(errno)));
+    auto started = Child(exec, *account, theirs).start(group);
+    if (!started) return std::unexpected(std::move(started.error()));
+    ours.pid = *started;
     return ours;
 }
 

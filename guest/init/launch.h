@@ -19,21 +19,16 @@ struct LaunchFailure {
     std::string message;
 };
 
-/// A process that is on its way to exec, with init's ends of its descriptors (non-blocking).
+/// A program that runs, with init's ends of its descriptors (non-blocking).
 struct Launched {
     pid_t pid = 0;
     Fd in;   ///< writes to its stdin; the terminal's master with a tty; null when stdin is /dev/null
     Fd out;  ///< reads its stdout; the terminal's master with a tty
     Fd err;  ///< reads its stderr; null with a tty
-    /// End of file once the program runs; before that, the failure as parse_failure() reads it.
-    Fd status;
 };
 
 /// `owns_secrets`: the files of the secrets become its user's.
 std::expected<Launched, LaunchFailure> launch(const wire::Exec& exec, const CommandGroup& group, bool owns_secrets);
-
-/// The failure that a child wrote to its status pipe.
-LaunchFailure parse_failure(std::string_view written);
 
 /// The environment of the command: as sent, with PATH, HOME and (on a terminal) TERM where they are missing.
 std::vector<std::string> make_environment(const wire::Exec& exec, const Account& account);

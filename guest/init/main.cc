@@ -1,10 +1,10 @@
 /// PID 1 of the guest. It greets the host as early as it can, then does what the host says, on one thread.
 
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,6 +16,7 @@
 #include "modules.h"
 #include "own_program.h"
 #include "port.h"
+#include "priority.h"
 #include "send_tool.h"
 #include "session.h"
 
@@ -47,13 +48,12 @@ Fd wait_for_port_or_stop() {
     stop_machine();
 }
 
-/// Whatever the commands do to the machine, init is scheduled and not killed for memory. Its children are ordinary.
-void become_unstarvable() {
-    sched_param priority{};
-    priority.sched_priority = 1;
-    if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &priority) != 0)
-        say("no realtime scheduling: ", describe_errno(errno));
-    if (auto written = write_file("/proc/self/oom_score_adj", "-1000"); !written) say(written.error());
+/// What every program begins with: set once here, and inherited.
+void prepare_inheritance() {
+    // Roomy, but not so much that programs which close every possible descriptor take seconds.
+    constexpr rlimit kOpenFiles{65536, 1048576};
+    if (setrlimit(RLIMIT_NOFILE, &kOpenFiles) != 0) say("limit of open files: ", describe_errno(errno));
+    umask(022);
 }
 
 void prepare_signals() {
@@ -68,7 +68,8 @@ void prepare_signals() {
 void finish_start() {
     mount_folder("/proc", "proc");
     remember_own_program();
-    become_unstarvable();
+    take_priority();
+    prepare_inheritance();
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include <algorithm>
 
 #include "console.h"
+#include "priority.h"
 
 namespace vmette::guest {
 
@@ -76,10 +77,9 @@ void Session::on_beat() {
 }
 
 void Session::on_child() {
-    signalfd_siginfo info[8];
-    while (read(children_.get(), info, sizeof info) > 0) {
-    }
-    // Signals merge: whoever has ended is asked for. Orphans of the commands end here too.
+    // Signals merge, so there is one at most, and whoever has ended is asked for. Orphans of the commands end here too.
+    signalfd_siginfo info;
+    [[maybe_unused]] ssize_t n = read(children_.get(), &info, sizeof info);
     int status = 0;
     for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
         for (auto& command : commands_)
@@ -166,6 +166,7 @@ void Session::execute(std::uint16_t stream, std::string_view payload) {
     if (commands_.size() >= kMaxCommands) return say_failure(stream, wire::FailureKind::setup, "too many commands");
     commands_.push_back(std::make_unique<Command>(loop_, channel_, machine_.group, stream));
     commands_.back()->start(exec);
+    if (stream == kFirstCommand) give_way();
 }
 
 Command* Session::find_command(std::uint16_t stream) {

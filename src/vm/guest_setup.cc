@@ -41,6 +41,7 @@ wire::Tool wire_tool(GuestTool tool) {
 
 std::vector<wire::Pair> pairs(const std::vector<std::pair<std::string, std::string>>& from) {
     std::vector<wire::Pair> out;
+    out.reserve(from.size());
     for (const auto& [key, value] : from) out.push_back({key, value});
     return out;
 }

@@ -43,7 +43,8 @@ TEST_F(BootTest, RootIsEnteredWithAllThatALinuxProgramExpects) {
               "/ overlay\n/proc proc\n/sys sysfs\n/sys/fs/cgroup cgroup2\n/dev devtmpfs\n/dev/pts devpts\n"
               "/dev/shm tmpfs\n/dev/mqueue mqueue\n/run tmpfs\n");
     EXPECT_EQ(output_of("stat -c %a /tmp /dev/shm; ls -l /dev/fd /dev/stdin | grep -c proc/self"), "1777\n1777\n2\n");
-    EXPECT_EQ(output_of("echo x > /dev/stderr; cat /proc/1/oom_score_adj /proc/self/oom_score_adj"), "-1000\n0\n");
+    EXPECT_EQ(output_of("echo x > /dev/stderr; cat /proc/self/oom_score_adj; ulimit -Sn; ulimit -Hn; umask"),
+              "0\n65536\n1048576\n0022\n");
     EXPECT_EQ(output_of("ip -o addr show lo | grep -o 127.0.0.1/8"), "127.0.0.1/8\n");
     EXPECT_EQ(output_of("echo hello > /file; cat /file"), "hello\n");
 }

@@ -95,13 +95,5 @@ TEST(EnvironmentTest, TerminalHasAName) {
     EXPECT_THAT(make_environment(exec, Account{}), ::testing::Contains("TERM=xterm"));
 }
 
-TEST(LaunchFailureTest, IsReadFromTheStatusPipe) {
-    auto failure =
-        parse_failure(std::string(1, static_cast<char>(wire::FailureKind::not_found)) + "x: no such program");
-    EXPECT_EQ(failure.kind, wire::FailureKind::not_found);
-    EXPECT_EQ(failure.message, "x: no such program");
-    EXPECT_EQ(parse_failure("").kind, wire::FailureKind::setup);
-}
-
 }  // namespace
 }  // namespace vmette::guest
