@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -79,6 +80,11 @@ Result<> set_non_blocking(int fd, bool on) {
     flags = on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
     if (::fcntl(fd, F_SETFL, flags) != 0) return fail_errno("fcntl F_SETFL");
     return {};
+}
+
+bool is_readable(int fd) {
+    pollfd state{fd, POLLIN, 0};
+    return ::poll(&state, 1, 0) > 0;
 }
 
 Result<std::string> read_file(const std::filesystem::path& path, std::size_t limit) {

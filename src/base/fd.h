@@ -52,6 +52,10 @@ Result<std::array<Fd, 2>> make_socketpair(bool non_blocking = false);
 /// A pipe: [0] reads, [1] writes.
 Result<std::array<Fd, 2>> make_pipe(bool non_blocking = false);
 Result<> set_non_blocking(int fd, bool on);
+/// There is something to read, an end, or an error. Who acts on the news that a descriptor is readable (a process has
+/// ended, a stop is asked for) asks once more: Asio's wait also completes for what was ready on a closed descriptor
+/// whose place in its reactor this one has got.
+bool is_readable(int fd);
 
 /// Reads a whole file of at most `limit` bytes; a larger one is `bad_input`.
 Result<std::string> read_file(const std::filesystem::path& path, std::size_t limit);

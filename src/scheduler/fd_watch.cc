@@ -30,10 +30,11 @@ void FdWatch::wait(std::function<void()> ready) {
     event.events = EPOLLONESHOT | (for_ == For::reading ? EPOLLIN : EPOLLOUT);
     ::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_MOD, fd_, &event);
     epoll_.async_wait(asio::posix::stream_descriptor::wait_read,
-                      [this, ready = std::move(ready)](std::error_code error) {
+                      [this, ready = std::move(ready)](std::error_code error) mutable {
                           if (error) return;
+                          // Not on Asio's word alone (is_readable()): a read that blocks would hold up everything.
                           epoll_event seen{};
-                          ::epoll_wait(epoll_.native_handle(), &seen, 1, 0);
+                          if (::epoll_wait(epoll_.native_handle(), &seen, 1, 0) == 0) return wait(std::move(ready));
                           ready();
                       });
 }

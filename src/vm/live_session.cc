@@ -128,10 +128,17 @@ Result<> LiveSession::watch(int fd, Handler handler) {
     watch.assign(copy.get(), failed);
     if (failed) return fail(ErrorCode::io, "watch a descriptor: {}", failed.message());
     (void)copy.release();
-    watch.async_wait(Watch::wait_read, guarded(weak_from_this(), [this, handler](asio::error_code stopped) {
-                         if (!stopped && !over_) handler();
-                     }));
+    await(watch, handler);
     return {};
+}
+
+template <class Handler>
+void LiveSession::await(Watch& watch, Handler handler) {
+    watch.async_wait(Watch::wait_read, guarded(weak_from_this(), [this, &watch, handler](asio::error_code stopped) {
+                         if (stopped || over_) return;
+                         if (!is_readable(watch.native_handle())) return await(watch, handler);
+                         handler();
+                     }));
 }
 
 void LiveSession::setup(const GuestSetup& setup) {

@@ -62,6 +62,8 @@ private:
     using Watch = asio::posix::stream_descriptor;
     template <class Handler>
     Result<> watch(int fd, Handler handler);
+    template <class Handler>
+    void await(Watch& watch, Handler handler);
     /// Has QEMU load the snapshot, and gives it a limited time for that.
     void resume();
     void resumed();

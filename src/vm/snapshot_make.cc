@@ -105,16 +105,21 @@ Result<> check_space(const Fd& staged, std::uint64_t bytes) {
     return fail(ErrorCode::no_space, "a snapshot may take {}, and {} are free", human_size(bytes), human_size(free));
 }
 
+void stop_when_readable(asio::io_context& io, asio::posix::stream_descriptor& watch, bool& stopped) {
+    watch.async_wait(asio::posix::stream_descriptor::wait_read, [&io, &watch, &stopped](asio::error_code failed) {
+        if (failed) return;
+        if (!is_readable(watch.native_handle())) return stop_when_readable(io, watch, stopped);
+        stopped = true;
+        io.stop();
+    });
+}
+
 /// Ends the loop when there is something to read on `fd`.
 Result<> stop_when_readable(asio::io_context& io, asio::posix::stream_descriptor& watch, int fd, bool& stopped) {
     if (fd < 0) return {};
     VMETTE_TRY(Fd copy, duplicate(fd));
     watch.assign(copy.release());
-    watch.async_wait(asio::posix::stream_descriptor::wait_read, [&io, &stopped](asio::error_code failed) {
-        if (failed) return;
-        stopped = true;
-        io.stop();
-    });
+    stop_when_readable(io, watch, stopped);
     return {};
 }
 

@@ -147,4 +147,17 @@ TEST(FdTest, TooManyDescriptorsAreRefusedAndNotKept) {
 }
 
 }  // namespace
+TEST(ReadableTest, IsWhatHasBytesOrAnEnd) {
+    auto ends = make_pipe();
+    ASSERT_TRUE(ends);
+    EXPECT_FALSE(is_readable((*ends)[0].get()));
+    ASSERT_EQ(::write((*ends)[1].get(), "x", 1), 1);
+    EXPECT_TRUE(is_readable((*ends)[0].get()));
+    char byte = 0;
+    ASSERT_EQ(::read((*ends)[0].get(), &byte, 1), 1);
+    EXPECT_FALSE(is_readable((*ends)[0].get()));
+    (*ends)[1].reset();
+    EXPECT_TRUE(is_readable((*ends)[0].get()));
+}
+
 }  // namespace vmette

@@ -65,19 +65,27 @@ Result<> CommandDesk::begin(const std::shared_ptr<Link>& link) {
     spec.descriptors = {{input[0].get(), 0}, {output[1].get(), 1}, {STDERR_FILENO, 2}};
     VMETTE_TRY(Process process, spawn(spec));
     VMETTE_TRY(Fd end, duplicate(process.pidfd()));
-    auto command = running_.emplace(running_.end(), io(), std::move(process), link);
+    auto command = *running_.insert(std::make_shared<Running>(io(), std::move(process), link)).first;
     asio::error_code failed;
     command->end.assign(end.release(), failed);
-    command->end.async_wait(asio::posix::stream_descriptor::wait_read, [this, command](asio::error_code stopped) {
-        if (!stopped) ended(command);
-    });
+    await_end(command);
     link->join(std::move(output[0]), std::move(input[1]));
     return {};
 }
 
-void CommandDesk::ended(std::list<Running>::iterator command) {
-    auto status = command->process.try_wait();
-    log(LogLevel::info, "the command of --vsock-exec {}", describe_status(status.value_or(0)));
+void CommandDesk::await_end(const std::shared_ptr<Running>& command) {
+    command->end.async_wait(asio::posix::stream_descriptor::wait_read,
+                            [this, waited = std::weak_ptr(command)](asio::error_code stopped) {
+                                auto running = waited.lock();
+                                if (stopped || !running) return;
+                                // Not on Asio's word alone (is_readable()): a command that is let go of is killed.
+                                if (auto status = running->process.try_wait()) return ended(running, *status);
+                                await_end(running);
+                            });
+}
+
+void CommandDesk::ended(const std::shared_ptr<Running>& command, int status) {
+    log(LogLevel::info, "the command of --vsock-exec {}", describe_status(status));
     auto link = command->link;
     running_.erase(command);
     link->host_gone();
@@ -92,10 +100,10 @@ void CommandDesk::give_up() {
     warn_(fmt::format("--vsock-exec: {} did not end within {} s of the run, and {} killed",
                       running_.size() == 1 ? "a command" : fmt::format("{} commands", running_.size()),
                       kFarewell.count(), running_.size() == 1 ? "was" : "were"));
-    for (auto& command : running_) {
+    for (const auto& command : running_) {
         // The whole group: a pipeline is more than its shell.
-        ::kill(-command.process.pid(), SIGKILL);
-        command.process.kill();
+        ::kill(-command->process.pid(), SIGKILL);
+        command->process.kill();
     }
     running_.clear();
 }

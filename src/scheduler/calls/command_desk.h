@@ -1,8 +1,9 @@
 #pragma once
 /// Each call goes to a command of the user's, started on the host for it alone.
 
-#include <list>
+#include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -41,12 +42,13 @@ private:
     /// Of the commands that may be begun now takes one; false, with a timer set, when there is none.
     bool take_turn();
     Result<> begin(const std::shared_ptr<Link>& link);
-    void ended(std::list<Running>::iterator command);
+    void await_end(const std::shared_ptr<Running>& command);
+    void ended(const std::shared_ptr<Running>& command, int status);
 
     const std::string command_;
     std::vector<std::string> environment_;
     Warn warn_;
-    std::list<Running> running_;
+    std::set<std::shared_ptr<Running>> running_;
     asio::steady_timer rate_timer_;
     bool rate_waits_ = false, failure_told_ = false;
     TokenBucket turns_;
