@@ -20,8 +20,8 @@ constexpr int kPiecesAtOnce = 4;
 
 }  // namespace
 
-Command::Command(Loop& loop, Channel& channel, const CommandGroup& group, std::uint16_t stream)
-    : loop_(loop), channel_(channel), group_(group), stream_(stream) {}
+Command::Command(Loop& loop, Channel& channel, const CommandGroup& group, Priority& priority, std::uint16_t stream)
+    : loop_(loop), channel_(channel), group_(group), priority_(priority), stream_(stream) {}
 
 Command::~Command() {
     close_stdin();
@@ -95,6 +95,7 @@ bool Command::take_output(Output& output) {
     } else {
         std::size_t taken = static_cast<std::size_t>(n);
         channel_.send(output.type, stream_, std::string_view(buffer, taken));
+        priority_.on_output();
         output.credit -= taken;
         if (output.rest) *output.rest -= taken;
         if (output.rest == std::size_t{0}) end_output(output);

@@ -10,6 +10,7 @@
 #include "channel.h"
 #include "launch.h"
 #include "loop.h"
+#include "priority.h"
 
 namespace vmette::guest {
 
@@ -19,7 +20,7 @@ constexpr std::uint16_t kFirstCommand = 1;
 /// Lives from its Exec to its Exited or Failure. Everything is told to the host by itself.
 class Command {
 public:
-    Command(Loop& loop, Channel& channel, const CommandGroup& group, std::uint16_t stream);
+    Command(Loop& loop, Channel& channel, const CommandGroup& group, Priority& priority, std::uint16_t stream);
     Command(const Command&) = delete;
     Command& operator=(const Command&) = delete;
     ~Command();
@@ -78,6 +79,7 @@ private:
     Loop& loop_;
     Channel& channel_;
     const CommandGroup& group_;
+    Priority& priority_;
     const std::uint16_t stream_;
     State state_ = State::created;
     pid_t pid_ = 0;

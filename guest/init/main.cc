@@ -16,7 +16,6 @@
 #include "modules.h"
 #include "own_program.h"
 #include "port.h"
-#include "priority.h"
 #include "send_tool.h"
 #include "session.h"
 
@@ -68,7 +67,6 @@ void prepare_signals() {
 void finish_start() {
     mount_folder("/proc", "proc");
     remember_own_program();
-    take_priority();
     prepare_inheritance();
 }
 

@@ -11,20 +11,39 @@ namespace vmette::guest {
 
 namespace {
 
-void schedule(int policy, int priority) {
-    sched_param wanted{};
-    wanted.sched_priority = priority;
-    if (sched_setscheduler(0, policy | SCHED_RESET_ON_FORK, &wanted) != 0) say("no priority: ", describe_errno(errno));
-}
+/// In one beat: what costs less than 5 % of it.
+constexpr int kManyOutputs = 64;
 
 }  // namespace
 
-void take_priority() {
+void Priority::take() {
     constexpr int kHighest = -20;
     if (setpriority(PRIO_PROCESS, 0, kHighest) != 0) say("no priority: ", describe_errno(errno));
-    schedule(SCHED_FIFO, 1);
+    taken_ = true;
+    set_first(true);
 }
 
-void give_way() { schedule(SCHED_BATCH, 0); }
+void Priority::on_output() {
+    if (++outputs_ == kManyOutputs) set_first(false);
+}
+
+void Priority::on_side_command() {
+    outputs_ = kManyOutputs;
+    set_first(false);
+}
+
+void Priority::on_beat() {
+    if (outputs_ < kManyOutputs) set_first(true);
+    outputs_ = 0;
+}
+
+void Priority::set_first(bool first) {
+    if (!taken_ || first == first_) return;
+    first_ = first;
+    sched_param wanted{};
+    wanted.sched_priority = first ? 1 : 0;
+    if (sched_setscheduler(0, (first ? SCHED_FIFO : SCHED_BATCH) | SCHED_RESET_ON_FORK, &wanted) != 0)
+        say("no priority: ", describe_errno(errno));
+}
 
 }  // namespace vmette::guest

@@ -14,7 +14,6 @@
 #include <algorithm>
 
 #include "console.h"
-#include "priority.h"
 
 namespace vmette::guest {
 
@@ -52,6 +51,7 @@ void Session::greet() {
 }
 
 Outcome<> Session::attend() {
+    priority_.take();
     sigset_t ended;
     sigemptyset(&ended);
     sigaddset(&ended, SIGCHLD);
@@ -72,6 +72,7 @@ void Session::on_beat() {
     channel_.send_urgent(Type::beat, 0, {});
     for (auto& command : commands_) command->on_beat();
     calls_.on_beat();
+    priority_.on_beat();
     if (state_ == State::ready) machine_.group.end_if_starved(uptime_us());
     if (state_ == State::killing) collect_when_empty();
 }
@@ -164,9 +165,9 @@ void Session::execute(std::uint16_t stream, std::string_view payload) {
         return command->is_over() && (command->pid() == 0 || command->stream() == stream);
     });
     if (commands_.size() >= kMaxCommands) return say_failure(stream, wire::FailureKind::setup, "too many commands");
-    commands_.push_back(std::make_unique<Command>(loop_, channel_, machine_.group, stream));
+    if (stream != kFirstCommand) priority_.on_side_command();
+    commands_.push_back(std::make_unique<Command>(loop_, channel_, machine_.group, priority_, stream));
     commands_.back()->start(exec);
-    if (stream == kFirstCommand) give_way();
 }
 
 Command* Session::find_command(std::uint16_t stream) {

@@ -14,6 +14,7 @@
 #include "finish.h"
 #include "loop.h"
 #include "machine.h"
+#include "priority.h"
 
 namespace vmette::guest {
 
@@ -64,6 +65,7 @@ private:
     Channel channel_;
     State state_ = State::greeted;
     Machine machine_;
+    Priority priority_;
     std::vector<std::unique_ptr<Command>> commands_;
     Calls calls_;
     wire::Finish wanted_;
