@@ -20,6 +20,7 @@ enum class Outcome {
     whole,
     partial,  ///< the listener has heard what is missing
     nothing,  ///< the listener has heard why; of the destination nothing has been touched, or the stream broke off
+    empty,    ///< of a stream without one byte; the listener has heard nothing: the other end knows why
 };
 
 /// Reads up to `size` bytes, fewer only at the end. -1, with errno, when the descriptor refuses.

@@ -78,6 +78,7 @@ public:
         while (!broken_ && next()) {
         }
         while (!folders_.empty()) leave_folder();
+        if (empty_) return Outcome::empty;
         if (broken_) return Outcome::nothing;
         while (get(buffer_.get(), kBuffer) > 0) {
         }
@@ -126,6 +127,11 @@ private:
 
     bool read_block(char* block) {
         long got = get(block, kBlock);
+        if (got == 0 && first_) {
+            empty_ = broken_ = true;
+            return false;
+        }
+        first_ = false;
         return got == static_cast<long>(kBlock) || break_off("the stream ends before the archive does");
     }
 
@@ -397,6 +403,7 @@ private:
     std::unique_ptr<char[]> ahead_;  ///< read and not used yet, from ahead_at_ to ahead_end_
     std::size_t ahead_at_ = 0, ahead_end_ = 0;
     bool whole_ = true, broken_ = false;
+    bool first_ = true, empty_ = false;
     std::uint64_t entries_ = 0, bytes_ = 0;
     std::vector<Pending> folders_;  ///< each below the one before
     /// The folder that was used last: most entries lie beside the one before.

@@ -15,7 +15,7 @@ constexpr std::uint64_t kMaxId = 0xFFFFFFFE;
 /// Problems go to the person who copies.
 class Complaints final : public copying::Listener {
 public:
-    void on_problem(const std::string& problem) override { write_all(2, text(problem, "\n")); }
+    void on_problem(const std::string& problem) override { write_all(2, text("vmette: in the run: ", problem, "\n")); }
 };
 
 int exit_code(copying::Outcome outcome) {
@@ -24,6 +24,8 @@ int exit_code(copying::Outcome outcome) {
             return 0;
         case copying::Outcome::partial:
             return 1;
+        case copying::Outcome::empty:
+            return 3;
         case copying::Outcome::nothing:
             break;
     }

@@ -11,7 +11,8 @@ constexpr char kUnpackTool[] = "vmette-unpack";
 ///     vmette-unpack OWNER PATH NAME    a tar stream from stdin: the tree NAME into the folder PATH, or as PATH; NAME
 ///     empty:
 ///                                      any stream, below the folder PATH
-/// 0: all of it; 1: some of it could not be copied, which stderr names; 2: nothing.
+/// 0: all of it; 1: some of it could not be copied, which stderr names; 2: nothing; 3: stdin was empty, and nothing is
+/// said.
 int run_copy_tool(int argc, char** argv);
 
 }  // namespace vmette::guest

@@ -26,6 +26,12 @@ using scheduler::live::Request;
 /// As much as a pipe may hold here without privilege.
 constexpr int kPipeSize = 1 << 20;
 
+/// Exit code; also when the stream broke off.
+constexpr int kNothingCopied = 2;
+
+/// Of the guest's end: its stdin was empty, and it has said nothing.
+constexpr int kToolHadNothing = 3;
+
 /// One side of a copy: a path here, "-", or a path in a run.
 struct Side {
     std::string run;  ///< empty: here
@@ -102,7 +108,7 @@ private:
             streams.out = context.console().out_fd();
             streams.harmless = true;
             VMETTE_TRY(auto end, run_in_guest(context, run.id, request, streams));
-            return end.exit_code > 2 ? 2 : end.exit_code;
+            return std::min(end.exit_code, kNothingCopied);
         }
         copying::UnpackRules rules;
         if (!copying::open_destination(to.path, tree_name(from.path), rules)) return fail_errno(to.path);
@@ -121,6 +127,8 @@ private:
             end = run_in_guest(context, run.id, request, streams);
             pipe[1].reset();
         }
+        if (outcome == copying::Outcome::empty && end && end->exit_code == 0)
+            context.console().error(from.run + ": the run sent nothing");
         return verdict(end, outcome);
     }
 
@@ -136,9 +144,13 @@ private:
         if (from.is_stream()) {
             streams.in = STDIN_FILENO;
             VMETTE_TRY(auto end, run_in_guest(context, run.id, request, streams));
-            return end.exit_code > 2 ? 2 : end.exit_code;
+            if (end.exit_code == kToolHadNothing) context.console().error("stdin is empty: no tar archive");
+            return std::min(end.exit_code, kNothingCopied);
         }
-        if (::access(from.path.c_str(), F_OK) != 0) return fail_errno(from.path);
+        if (::access(from.path.c_str(), F_OK) != 0) {
+            context.console().error(errno_error(errno, from.path).text());
+            return kNothingCopied;
+        }
         VMETTE_TRY(auto pipe, open_pipe(0));
         streams.in = pipe[0].get();
         Complaints complaints(context.console());
@@ -166,8 +178,8 @@ private:
     /// The worse of both ends.
     static Result<int> verdict(const Result<CommandEnd>& end, copying::Outcome outcome) {
         if (!end) return Failure(end.error());
-        int ours = outcome == copying::Outcome::whole ? 0 : outcome == copying::Outcome::partial ? 1 : 2;
-        return std::max(ours, std::min(end->exit_code, 2));
+        int ours = outcome == copying::Outcome::whole ? 0 : outcome == copying::Outcome::partial ? 1 : kNothingCopied;
+        return std::max(ours, std::min(end->exit_code, kNothingCopied));
     }
 
     std::optional<std::string> source_, destination_, max_, user_;

@@ -55,8 +55,9 @@ void add_end(Sheet& sheet, const store::RunRecord& run) {
     if (run.signal) status += fmt::format(", signal {}", *run.signal);
     sheet.line("status", status);
     sheet.line("error", run.error);
-    if (!run.error.empty())
-        sheet.line("", run.started_before_failure ? "the command had begun: its outcome is unknown" : "");
+    bool outcome_known = run.exit_code || run.signal;
+    if (!run.error.empty() && run.started_before_failure && !outcome_known)
+        sheet.line("", "the command had begun: its outcome is unknown");
 }
 
 void add_usage(Sheet& sheet, const store::RunRecord& run) {

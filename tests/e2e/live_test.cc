@@ -239,9 +239,15 @@ TEST_F(LiveTest, TreesAreCopiedInAndOutWithTheirModes) {
 
     EXPECT_EQ(cp("box:/etc/os-release", home().folder() / "one").code, 0);
     EXPECT_EQ(read_file(home().folder() / "one", 4096).value_or(""), exec("cat /etc/os-release").out);
-    EXPECT_EQ(cp("box:/no/such", home().folder()).code, 2);
-    EXPECT_EQ(cp(home().folder() / "missing", "box:/tmp").code, 125);
-    EXPECT_EQ(cp(tree, "box:/no/where/at/all").code, 2);
+    auto missing = cp("box:/no/such", home().folder());
+    EXPECT_EQ(missing.code, 2);
+    EXPECT_EQ(missing.err, "vmette: in the run: /no/such: No such file or directory\n");
+    auto nothing = cp(home().folder() / "missing", "box:/tmp");
+    EXPECT_EQ(nothing.code, 2);
+    EXPECT_THAT(nothing.err, EndsWith("missing: No such file or directory\n"));
+    auto nowhere = cp(tree, "box:/no/where/at/all");
+    EXPECT_EQ(nowhere.code, 2);
+    EXPECT_EQ(nowhere.err, "vmette: in the run: /no/where/at/all: No such file or directory\n");
     EXPECT_EQ(cp("a", "b").code, 2);
 }
 
@@ -256,6 +262,9 @@ TEST_F(LiveTest, TarStreamsPassOnStdinAndStdout) {
     auto in = cp("-", "box:/tmp", {.stdin_fd = input->get()});
     EXPECT_EQ(in.code, 0) << in;
     EXPECT_EQ(exec("cmp /etc/os-release /tmp/etc/os-release && echo same").out, "same\n");
+    auto empty = cp("-", "box:/tmp");
+    EXPECT_EQ(empty.code, 2);
+    EXPECT_EQ(empty.err, "vmette: error: stdin is empty: no tar archive\n");
 }
 
 TEST_F(LiveTest, NothingAGuestSendsClimbsOut) {
