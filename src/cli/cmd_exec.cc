@@ -24,7 +24,9 @@ struct GuestFlags {
         operand.required = true;
         operand.completes = Completes::runs;
         arguments.option("-e,--env", "K=V", env, "set a variable, beside those of the run's own command");
-        arguments.option("-w,--workdir", "DIR", workdir, "the working directory; default: that of the run's command");
+        arguments.option("-w,--workdir", "DIR", workdir,
+                         "the working directory, made when it is not there; default: that of the "
+                         "run's command");
         arguments.option("-u,--user", "USER", user, "name or uid[:gid]; default: that of the run's command");
     }
 
@@ -77,12 +79,14 @@ public:
     void define(Arguments& arguments) override {
         guest_.define(arguments);
         arguments.flag("-t,--tty", tty_, "a terminal for the command, which follows the size of this one");
+        arguments.flag("-i,--stdin", stdin_, "join stdin, as is done without it");
         arguments.flag("-n,--no-stdin", no_stdin_, "leave stdin alone: the command reads nothing");
         arguments.command(command_);
     }
 
     Result<int> run(Context& context) override {
         if (command_.empty()) return fail(ErrorCode::bad_input, "a command is missing: `vmette exec ID -- CMD...`");
+        if (stdin_ && no_stdin_) return fail(ErrorCode::bad_input, "--stdin and --no-stdin exclude each other");
         VMETTE_TRY(auto request, guest_.request());
         request.argv = command_;
         return run_it(context, *guest_.id, std::move(request), tty_, !no_stdin_);
@@ -91,7 +95,7 @@ public:
 private:
     GuestFlags guest_;
     std::vector<std::string> command_;
-    bool tty_ = false, no_stdin_ = false;
+    bool tty_ = false, stdin_ = false, no_stdin_ = false;
 };
 
 class ShellCommand final : public Command {

@@ -313,6 +313,17 @@ TEST_F(LiveTest, VerbsOnRunsThatAreNotThereSaySo) {
     auto ended = exec("true");
     EXPECT_EQ(ended.code, 125) << ended;
     EXPECT_THAT(ended.err, HasSubstr("has ended: exited"));
+    auto stopped = home().vmette({"stop", "box"});
+    EXPECT_EQ(stopped.code, 0) << "what was asked for is so";
+    EXPECT_THAT(stopped.err, HasSubstr("has ended: exited"));
+}
+
+TEST_F(LiveTest, RunThatCannotBeStoppedLeavesNoOtherRunning) {
+    auto id = detach();
+    auto stopped = home().vmette({"stop", "nobody", id});
+    EXPECT_EQ(stopped.code, 1) << stopped;
+    EXPECT_THAT(stopped.err, HasSubstr("nobody"));
+    EXPECT_EQ(home().last_run()["reason"], "stopped");
 }
 
 }  // namespace
