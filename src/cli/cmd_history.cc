@@ -88,7 +88,7 @@ class HistoryCommand final : public Command {
 public:
     void define(Arguments& arguments) override {
         filter_.define(arguments);
-        filter_.define_order(arguments);
+        filter_.define_order(arguments, "at most so many (default 50; 0: all)");
         arguments.flag("--json", json_, "print one array of documents");
         arguments.flag("--jsonl", jsonl_, "print one document a line");
         arguments.flag("--names", names_, "print the beginnings of ids, and the names, one a line");

@@ -20,7 +20,7 @@ public:
         arguments.option("--format", "F", format_, "jsonl (default): a document a line; csv: its fields").choices = {
             "jsonl", "csv"};
         filter_.define(arguments);
-        filter_.define_order(arguments);
+        filter_.define_order(arguments, "at most so many (default: all)");
     }
 
     Result<int> run(Context& context) override {

@@ -86,8 +86,8 @@ void RunFilterFlags::define(Arguments& arguments) {
     arguments.option("--where", "EXPR", where_, "for which this holds: duration > 30s and reason != \"exited\"");
 }
 
-void RunFilterFlags::define_order(Arguments& arguments) {
-    arguments.option("--limit", "N", limit_, "at most so many (default 50; 0: all)");
+void RunFilterFlags::define_order(Arguments& arguments, std::string limit_help) {
+    arguments.option("--limit", "N", limit_, std::move(limit_help));
     arguments.option("--sort", "KEY,...", sort_, "by fields of the document: duration, -name, +created").choices = {
         kSortKeys.begin(), kSortKeys.end()};
 }

@@ -17,7 +17,7 @@ struct RunFilterFlags {
     /// What selects.
     void define(Arguments& arguments);
     /// --limit and --sort.
-    void define_order(Arguments& arguments);
+    void define_order(Arguments& arguments, std::string limit_help);
 
     /// Shows on stderr where an expression is wrong before it returns the error. All errors are `bad_input`.
     Result<store::RunFilter> filter(Context& context) const;

@@ -290,7 +290,7 @@ TEST_F(LiveTest, CopyOfMoreThanIsAllowedEndsWithoutFillingTheDisk) {
 }
 
 TEST_F(LiveTest, LogsOfARunThatIsOnAndItsSince) {
-    detach("echo first; sleep 2; echo second; echo err >&2; sleep 60");
+    detach("echo first; sleep 2; echo err >&2; sleep 0.5; echo second; sleep 60");
     auto follower = home().start({"logs", "-f", "box"});
     ASSERT_TRUE(follower.until_out("second\n"));
     EXPECT_EQ(home().vmette({"logs", "box"}).out, "first\nsecond\n");
