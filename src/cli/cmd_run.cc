@@ -49,8 +49,8 @@ void define_habits(Arguments& arguments) {
     arguments.habit("--cpus", "it is called --vcpus");
     arguments.habit("--interactive", "it is called --stdin");
     arguments.habit("--pull", "it is written --set rootfs.pull=always (or missing, never)");
-    arguments.habit("-p", "ports are published by --set 'ports=[\"8080:80\"]'");
-    arguments.habit("--publish", "ports are published by --set 'ports=[\"8080:80\"]'");
+    arguments.habit("-p", "ports cannot be published yet; `vmette exec` and `vmette cp` reach into a run");
+    arguments.habit("--publish", "ports cannot be published yet; `vmette exec` and `vmette cp` reach into a run");
     arguments.habit("--privileged", "leave it out; the command is root in a machine of its own");
 }
 
