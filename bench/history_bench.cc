@@ -20,10 +20,15 @@
 #include "base/fd.h"
 #include "base/layout.h"
 #include "base/process.h"
+#include "bench.h"
 #include "store/history.h"
 
 namespace vmette::store {
 namespace {
+
+using bench::die;
+using bench::require;
+using bench::value_of;
 
 constexpr int kRepeats = 21;
 /// The runs lie in the year before the bench: one in 31.5 s when there are a million.
@@ -31,21 +36,6 @@ constexpr std::int64_t kYear = 365LL * 86'400'000;
 /// Of outputs: what a test's log says, give or take.
 constexpr int kWords = 20;
 constexpr int kVocabulary = 5000;
-
-[[noreturn]] void die(const std::string& message) {
-    std::fprintf(stderr, "history_bench: %s\n", message.c_str());
-    std::exit(1);
-}
-
-template <typename T>
-T value_of(Result<T> result) {
-    if (!result) die(result.error().text());
-    return *std::move(result);
-}
-
-void require(const Result<>& result) {
-    if (!result) die(result.error().text());
-}
 
 class Raw {
 public:

@@ -17,25 +17,15 @@
 
 #include "base/digest.h"
 #include "base/layout.h"
+#include "bench.h"
 #include "scheduler/batch_run.h"
 
 namespace vmette::scheduler {
 namespace {
 
-[[noreturn]] void die(const std::string& message) {
-    std::fprintf(stderr, "queue_bench: %s\n", message.c_str());
-    std::exit(1);
-}
-
-template <typename T>
-T value_of(Result<T> result) {
-    if (!result) die(result.error().text());
-    return *std::move(result);
-}
-
-void require(const Result<>& result) {
-    if (!result) die(result.error().text());
-}
+using bench::die;
+using bench::require;
+using bench::value_of;
 
 /// Every attempt has ended when it is asked for. Nothing is written of the runs: only the queue is measured.
 class InstantAttempts final : public Attempts {

@@ -11,6 +11,7 @@
 
 #include "base/digest.h"
 #include "base/layout.h"
+#include "bench.h"
 #include "manifest/load.h"
 #include "scheduler/batch_run.h"
 #include "scheduler/machine_attempts.h"
@@ -18,20 +19,9 @@
 namespace vmette::scheduler {
 namespace {
 
-[[noreturn]] void die(const std::string& message) {
-    std::fprintf(stderr, "reuse_bench: %s\n", message.c_str());
-    std::exit(1);
-}
-
-template <typename T>
-T value_of(Result<T> result) {
-    if (!result) die(result.error().text());
-    return *std::move(result);
-}
-
-void require(const Result<>& result) {
-    if (!result) die(result.error().text());
-}
+using bench::die;
+using bench::require;
+using bench::value_of;
 
 /// Wall time in seconds.
 template <typename Work>

@@ -12,10 +12,14 @@
 
 #include "base/digest.h"
 #include "base/layout.h"
+#include "bench.h"
 #include "store/store.h"
 
 namespace vmette::store {
 namespace {
+
+using bench::die;
+using bench::require;
 
 constexpr int kRepeats = 200;
 
@@ -45,15 +49,6 @@ RunRecord finished(RunRecord run) {
     run.phases = {1, 2, 300, 20, 600, 5, 7};
     run.usage.peak_memory_bytes = 50'000'000;
     return run;
-}
-
-[[noreturn]] void die(const std::string& message) {
-    std::fprintf(stderr, "store_bench: %s\n", message.c_str());
-    std::exit(1);
-}
-
-void require(const Result<>& result) {
-    if (!result) die(result.error().text());
 }
 
 /// The peer: one connection, statements prepared once, nothing between them and the caller.

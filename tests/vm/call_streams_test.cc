@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "vm/guest_protocol.h"
+#include "vm/protocol_doubles.h"
 
 namespace vmette::vm {
 namespace {
@@ -10,25 +11,6 @@ namespace {
 using wire::Type;
 
 constexpr std::uint16_t kFirst = wire::kFirstCallStream;
-
-class StillClock final : public Clock {
-public:
-    WallTime now() const override { return {}; }
-    MonotonicTime monotonic() const override { return {}; }
-};
-
-class Ignored final : public GuestEvents {
-public:
-    void heard() override {}
-    void hello(const wire::GuestHello&) override {}
-    void ready(const wire::Ready&) override {}
-    void started() override {}
-    void output(Stream, std::string_view) override {}
-    void exited(const wire::Exited&) override {}
-    void failed(const wire::Failure&) override {}
-    void finished(const wire::Usage&) override {}
-    void stdin_room() override {}
-};
 
 class CallLog final : public CallEvents {
 public:
@@ -79,8 +61,8 @@ protected:
     }
     CallStreams& streams() { return protocol_.calls(); }
 
-    StillClock clock_;
-    Ignored own_;
+    testing::StillClock clock_;
+    testing::IgnoredEvents own_;
     CallLog log_;
     GuestProtocol protocol_{clock_, own_, nullptr, &log_};
 };

@@ -4,17 +4,12 @@
 
 #include <random>
 
+#include "vm/protocol_doubles.h"
+
 namespace vmette::vm {
 namespace {
 
 using wire::Type;
-
-class StillClock final : public Clock {
-public:
-    MonotonicTime at{};
-    WallTime now() const override { return {}; }
-    MonotonicTime monotonic() const override { return at; }
-};
 
 class EventLog final : public GuestEvents {
 public:
@@ -71,7 +66,7 @@ protected:
         feed(started());
     }
 
-    StillClock clock_;
+    testing::StillClock clock_;
     EventLog events_;
     GuestProtocol protocol_{clock_, events_};
 };

@@ -3,30 +3,12 @@
 #include <gtest/gtest.h>
 
 #include "vm/guest_protocol.h"
+#include "vm/protocol_doubles.h"
 
 namespace vmette::vm {
 namespace {
 
 using wire::Type;
-
-class StillClock final : public Clock {
-public:
-    WallTime now() const override { return {}; }
-    MonotonicTime monotonic() const override { return {}; }
-};
-
-class Ignored final : public GuestEvents {
-public:
-    void heard() override {}
-    void hello(const wire::GuestHello&) override {}
-    void ready(const wire::Ready&) override {}
-    void started() override {}
-    void output(Stream, std::string_view) override {}
-    void exited(const wire::Exited&) override {}
-    void failed(const wire::Failure&) override {}
-    void finished(const wire::Usage&) override {}
-    void stdin_room() override {}
-};
 
 class SideLog final : public SideEvents {
 public:
@@ -73,8 +55,8 @@ protected:
     }
     SideStreams& sides() { return protocol_.sides(); }
 
-    StillClock clock_;
-    Ignored own_;
+    testing::StillClock clock_;
+    testing::IgnoredEvents own_;
     SideLog log_;
     GuestProtocol protocol_{clock_, own_, &log_};
 };
