@@ -142,8 +142,15 @@ Result<std::optional<RunEnd>> EndWatch::look(Duration limit) {
             ::poll(nullptr, 0, static_cast<int>(std::min(limit, kAskAgain).count()));
             return std::nullopt;
         }
-        VMETTE_TRY(bool over, listen(limit));
-        if (!over) return std::nullopt;
+        auto over = listen(limit);
+        if (!over && over.error().code == ErrorCode::busy) {
+            // No place for one more who watches: the history tells as well.
+            client_.reset();
+            ::poll(nullptr, 0, static_cast<int>(std::min(limit, kAskAgain).count()));
+            return std::nullopt;
+        }
+        if (!over) return Failure(over.error());
+        if (!*over) return std::nullopt;
         client_.reset();
         VMETTE_TRY(auto end, ask_history());
         if (end) return end;

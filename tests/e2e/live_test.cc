@@ -115,6 +115,23 @@ TEST_F(LiveTest, SecondStopPullsTheMachine) {
     EXPECT_EQ(home().last_run()["reason"], "stopped");
 }
 
+TEST_F(LiveTest, CrowdOfWatchersKeepsNobodyFromStoppingItOrFromItsEnd) {
+    auto id = detach();
+    std::vector<VmetteProcess> crowd;
+    for (int i = 0; i < 64; ++i) crowd.push_back(home().start({"logs", "-f", id}));
+    ASSERT_TRUE(crowd.front().until_out("on\n"));
+    ASSERT_TRUE(eventually([&] { return exec("true").code == 125; }, seconds(20)));
+    auto late = home().start({"wait", id});
+    auto stopped = home().vmette({"stop", id}, seconds(20));
+    EXPECT_EQ(stopped.code, 0) << stopped;
+    EXPECT_EQ(late.finish(seconds(20)).code, 143);
+    for (auto& watcher : crowd) {
+        auto end = watcher.finish(seconds(20));
+        EXPECT_EQ(end.code, 0) << end;
+        EXPECT_EQ(end.out, "on\nbye\n") << end;
+    }
+}
+
 TEST_F(LiveTest, ForegroundRunIsReachedTheSameWay) {
     auto process = home().start(home().up_shell("", "echo on; sleep 60"));
     ASSERT_TRUE(process.until_out("on\n"));

@@ -21,6 +21,8 @@ constexpr std::chrono::seconds kFarewellLimit{2};
 /// More than this is queued only for a client that has stopped reading what is not paced by credit.
 constexpr std::size_t kMaxQueued = std::size_t{2} << 20;
 
+constexpr std::string_view kNoPlace = "the run serves as many clients as it can";
+
 /// One frame that fits any socket's buffer, written now or never.
 void send_at_once(int socket, const std::string& frame) {
     [[maybe_unused]] auto sent = ::send(socket, frame.data(), frame.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -34,7 +36,8 @@ Connection::Connection(Server& server, asio::local::stream_protocol::socket sock
     socket_.non_blocking(true, ignored);
 }
 
-void Connection::start() {
+void Connection::start(bool has_place) {
+    has_place_ = has_place;
     patience_.expires_after(kRequestLimit);
     patience_.async_wait([self = shared_from_this()](asio::error_code stopped) {
         if (!stopped) self->drop("it asked for nothing");
@@ -43,7 +46,7 @@ void Connection::start() {
 }
 
 void Connection::turn_away() {
-    Refused refused{static_cast<std::uint8_t>(ErrorCode::busy), 0, "the run serves as many clients as it can"};
+    Refused refused{static_cast<std::uint8_t>(ErrorCode::busy), 0, std::string(kNoPlace)};
     send_at_once(socket_.native_handle(), encode_frame(Type::refused, refused));
 }
 
@@ -101,6 +104,8 @@ void Connection::take_request(const Frame& frame) {
     auto request = unpack<Request>(frame.payload);
     if (!request) return drop("its request cannot be read");
     patience_.cancel();
+    if (!has_place_ && static_cast<Kind>(request->kind) != Kind::stop)
+        return refuse(Error{ErrorCode::busy, std::string(kNoPlace), nullptr});
     switch (static_cast<Kind>(request->kind)) {
         case Kind::watch:
             return watch();

@@ -22,7 +22,8 @@ class Connection final : public FrameSink, public std::enable_shared_from_this<C
 public:
     Connection(Server& server, asio::local::stream_protocol::socket socket);
 
-    void start();
+    /// `has_place`: else the run may be asked for nothing but its end.
+    void start(bool has_place);
     /// There is no place for it: says so, as far as that can be done at once.
     void turn_away();
     /// See Server::leave() and tell_end().
@@ -60,6 +61,7 @@ private:
     asio::local::stream_protocol::socket socket_;
     asio::steady_timer patience_;
     State state_ = State::greeting;
+    bool has_place_ = true;
     FrameReader reader_{true};
     std::array<char, 16384> buffer_;
     std::deque<Queued> queue_;

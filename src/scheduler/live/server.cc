@@ -83,9 +83,10 @@ void Server::take(asio::local::stream_protocol::socket socket) {
     // The folder keeps others out; a descriptor that was handed to them would not.
     if (!is_own_peer(socket.native_handle())) return log(LogLevel::warn, "a process of another user was turned away");
     auto connection = std::make_shared<Connection>(*this, std::move(socket));
-    if (connections_.size() >= kMaxConnections) return connection->turn_away();
+    std::size_t others = connections_.size();
+    if (others >= kMaxConnections + kStopConnections) return connection->turn_away();
     connections_.insert(connection);
-    connection->start();
+    connection->start(others < kMaxConnections);
 }
 
 }  // namespace vmette::scheduler::live

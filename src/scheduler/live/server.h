@@ -34,6 +34,8 @@ public:
 
 /// Connections that a run serves at a time; more are refused.
 constexpr std::size_t kMaxConnections = 64;
+/// So many more may ask for its end, which nobody can prevent by being there.
+constexpr std::size_t kStopConnections = 8;
 
 class Server {
 public:

@@ -234,6 +234,9 @@ TEST_F(LiveServerTest, MoreClientsThanItServesAreTurnedAwayAndPlacesComeBack) {
     auto refused = frame_of(over);
     ASSERT_TRUE(refused && refused->type == Type::refused);
     EXPECT_EQ(refusal(*refused).code, ErrorCode::busy);
+    Client stopper = ask(Kind::stop);
+    EXPECT_EQ(frame_of(stopper)->type, Type::accepted) << "nobody keeps a run from being stopped";
+    EXPECT_EQ(run_.with_grace, 1);
     clients.clear();
     bool served = false;
     for (int attempt = 0; attempt < 50 && !served; ++attempt) {
