@@ -16,10 +16,13 @@ find_package(SQLiteCpp REQUIRED)
 find_package(CLI11 REQUIRED)
 find_path(ASIO_INCLUDE_DIR asio.hpp REQUIRED)
 
-# Standalone Asio is headers alone; compiled once, in src/base.
+# Standalone Asio is headers alone; compiled once, in src/base. Whether it takes memory by aligned_alloc depends on what was
+# included before it (detail/config.hpp asks for a macro of libstdc++ without including it), and one file would free what
+# another got by operator new: so nowhere.
 add_library(asio INTERFACE)
 target_include_directories(asio SYSTEM INTERFACE ${ASIO_INCLUDE_DIR})
-target_compile_definitions(asio INTERFACE ASIO_STANDALONE ASIO_SEPARATE_COMPILATION ASIO_NO_DEPRECATED)
+target_compile_definitions(asio INTERFACE
+  ASIO_STANDALONE ASIO_SEPARATE_COMPILATION ASIO_NO_DEPRECATED ASIO_DISABLE_STD_ALIGNED_ALLOC)
 target_link_libraries(asio INTERFACE Threads::Threads)
 
 # What Debian has as shared libraries alone, compiled in with the flags of its packages.
