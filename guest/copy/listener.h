@@ -19,7 +19,8 @@ protected:
 enum class Outcome {
     whole,
     partial,  ///< the listener has heard what is missing
-    nothing,  ///< the listener has heard why; of the destination nothing has been touched, or the stream broke off
+    nothing,  ///< the listener has heard why, unless a reader left, who knows it himself; of the destination nothing
+              ///< has been touched, or the stream broke off
     empty,    ///< of a stream without one byte; the listener has heard nothing: the other end knows why
 };
 

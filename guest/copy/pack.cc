@@ -161,7 +161,8 @@ private:
             ssize_t n = write(out_, buffer_.data() + done, buffer_.size() - done);
             if (n < 0 && errno == EINTR) continue;
             if (n < 0) {
-                listener_.on_problem(std::string("the stream cannot be written: ") + strerrordesc_np(errno));
+                if (errno != EPIPE)
+                    listener_.on_problem(std::string("the stream cannot be written: ") + strerrordesc_np(errno));
                 broken_ = true;
                 break;
             }

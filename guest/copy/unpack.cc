@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "tar.h"
@@ -220,7 +222,7 @@ private:
                 symlink(parent, last, entry, path.size());
                 break;
             case Kind::hard_link:
-                hard_link(parent, last, entry);
+                hard_link(parent, last, entry, path.size());
                 break;
             default:
                 skip(entry.name, "left out, a device or FIFO");
@@ -320,9 +322,7 @@ private:
     static bool clear(int parent, const char* last) { return unlinkat(parent, last, 0) == 0 || errno == ENOENT; }
 
     bool file(int parent, const char* last, const Entry& entry) {
-        constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-        Closer made{openat(parent, last, kFlags, 0600)};
-        if (made.fd < 0 && errno == EEXIST && clear(parent, last)) made.fd = openat(parent, last, kFlags, 0600);
+        Closer made{make_part(parent)};
         if (made.fd < 0) {
             skip_errno(entry.name);
             return drop(entry.size);
@@ -331,22 +331,41 @@ private:
         for (std::uint64_t left = entry.size; left > 0;) {
             std::size_t want = left < kBuffer ? static_cast<std::size_t>(left) : kBuffer;
             if (get(buffer_.get(), want) != static_cast<long>(want)) {
-                unlinkat(parent, last, 0);  // a part of a file is none
+                drop_part(parent);
                 return break_off(entry.name + ": the stream ends inside of it");
             }
             left -= want;
             if (refused || write_fully(made.fd, buffer_.get(), want)) continue;
             refused = true;
             skip_errno(entry.name);
+            drop_part(parent);
         }
         // The owner first: changing it takes the set-uid bit away.
         if (must_own() && fchown(made.fd, rules_.uid, rules_.gid) != 0) skip_errno(entry.name);
         if (fchmod(made.fd, entry.mode & rules_.mode_mask) != 0) skip_errno(entry.name);
         set_time(made.fd, entry.mtime);
+        if (!refused && renameat(parent, part_.c_str(), parent, last) != 0) {
+            skip_errno(entry.name);
+            drop_part(parent);
+        }
         char rest[kBlock];
         std::size_t pad = padding(entry.size);
         return get(rest, pad) == static_cast<long>(pad) || break_off("the stream ends before the archive does");
     }
+
+    /// A file gets its name when it is whole: until then, and whatever ends us, what had that name stays as it was.
+    int make_part(int parent) {
+        constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+        constexpr int kTries = 100;  // each a file that was left by one who was killed
+        int fd = -1;
+        for (int i = 0; i < kTries && fd < 0; ++i) {
+            part_ = ".vmette-part-" + std::to_string(getpid()) + "-" + std::to_string(parts_++);
+            fd = openat(parent, part_.c_str(), kFlags, 0600);
+            if (fd < 0 && errno != EEXIST) break;
+        }
+        return fd;
+    }
+    void drop_part(int parent) const { unlinkat(parent, part_.c_str(), 0); }
 
     static bool write_fully(int fd, const char* from, std::size_t size) {
         for (std::size_t done = 0; done < size;) {
@@ -371,19 +390,25 @@ private:
         if (!S_ISDIR(info.st_mode)) skip(entry.name, "something else than a folder is in its place");
     }
 
-    void symlink(int parent, const char* last, const Entry& entry, std::size_t components) {
+    /// Whether a symlink at a path of so many components may have this target; said when not.
+    bool may_lead(const std::string& target, const Entry& entry, std::size_t components) {
         // With a new name, the tree begins below its first component.
         std::size_t depth = components - 1;
         if (!rules_.rename.empty()) depth = depth > 0 ? depth - 1 : 0;
-        if (rules_.refuse_outside_links && leads_out(entry.target, depth))
-            return skip(entry.name, "refused, a link that leads out of the tree (" + entry.target + ")");
+        if (!rules_.refuse_outside_links || !leads_out(target, depth)) return true;
+        skip(entry.name, "refused, a link that leads out of the tree (" + target + ")");
+        return false;
+    }
+
+    void symlink(int parent, const char* last, const Entry& entry, std::size_t components) {
+        if (!may_lead(entry.target, entry, components)) return;
         if (symlinkat(entry.target.c_str(), parent, last) != 0 &&
             (errno != EEXIST || !clear(parent, last) || symlinkat(entry.target.c_str(), parent, last) != 0))
             return skip_errno(entry.name);
         own(parent, last);
     }
 
-    void hard_link(int parent, const char* last, const Entry& entry) {
+    void hard_link(int parent, const char* last, const Entry& entry, std::size_t components) {
         std::vector<std::string> path;
         if (!place(entry.target, path) || path.empty())
             return skip(entry.name, "refused, a link to something outside of the archive's tree");
@@ -391,6 +416,10 @@ private:
         for (std::size_t i = 0; i + 1 < path.size(); ++i) folder += (i == 0 ? "" : "/") + path[i];
         Closer from{open_below(folder)};
         if (from.fd < 0) return skip_errno(entry.name);
+        // Another name of a symlink is a symlink elsewhere, and its target another one.
+        char target[PATH_MAX];
+        ssize_t length = readlinkat(from.fd, path.back().c_str(), target, sizeof target);
+        if (length >= 0 && !may_lead(std::string(target, static_cast<std::size_t>(length)), entry, components)) return;
         if (linkat(from.fd, path.back().c_str(), parent, last, 0) == 0) return;
         if (errno != EEXIST || !clear(parent, last) || linkat(from.fd, path.back().c_str(), parent, last, 0) != 0)
             skip_errno(entry.name);
@@ -409,6 +438,8 @@ private:
     /// The folder that was used last: most entries lie beside the one before.
     int folder_fd_ = -1;
     std::string folder_;
+    std::string part_;  ///< the name of what is being written, in its folder
+    unsigned parts_ = 0;
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "copy_tool.h"
 
 #include <errno.h>
+#include <signal.h>
 
 #include "../copy/pack.h"
 #include "../copy/unpack.h"
@@ -46,6 +47,8 @@ int unpack_into(const std::string& destination, const std::string& name, copying
         complaints.on_problem(text(destination, ": ", describe_errno(errno)));
         return exit_code(copying::Outcome::nothing);
     }
+    // Who is hung up on finds the end of the stream, and leaves no part of a file.
+    signal(SIGHUP, SIG_IGN);
     rules.set_owner = true;
     rules.mode_mask = 07777;
     rules.follow_links = true;

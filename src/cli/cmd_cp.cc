@@ -107,14 +107,17 @@ private:
                 return fail(ErrorCode::bad_input, "a tar stream is nothing for a terminal: `vmette cp … - | tar -x`");
             streams.out = context.console().out_fd();
             streams.harmless = true;
+            streams.max_out = most;
             VMETTE_TRY(auto end, run_in_guest(context, run.id, request, streams));
-            return std::min(end.exit_code, kNothingCopied);
+            if (end.too_much) context.console().error("more than the bytes that are allowed (--max)");
+            return exit_code(end);
         }
         copying::UnpackRules rules;
         if (!copying::open_destination(to.path, tree_name(from.path), rules)) return fail_errno(to.path);
         Fd root(rules.root);
         rules.max_bytes = most;
         VMETTE_TRY(auto pipe, open_pipe(1));
+        VMETTE_TRY(auto signals, scheduler::SignalQueue::open());
         streams.out = pipe[1].get();
         Complaints complaints(context.console());
         auto outcome = copying::Outcome::nothing;
@@ -124,7 +127,7 @@ private:
                 outcome = copying::unpack(in.get(), rules, complaints);
                 in.reset();  // a stream that was broken off ends the guest's end too
             });
-            end = run_in_guest(context, run.id, request, streams);
+            end = run_in_guest(context, run.id, request, streams, signals);
             pipe[1].reset();
         }
         if (outcome == copying::Outcome::empty && end && end->exit_code == 0)
@@ -145,13 +148,14 @@ private:
             streams.in = STDIN_FILENO;
             VMETTE_TRY(auto end, run_in_guest(context, run.id, request, streams));
             if (end.exit_code == kToolHadNothing) context.console().error("stdin is empty: no tar archive");
-            return std::min(end.exit_code, kNothingCopied);
+            return exit_code(end);
         }
         if (::access(from.path.c_str(), F_OK) != 0) {
             context.console().error(errno_error(errno, from.path).text());
             return kNothingCopied;
         }
         VMETTE_TRY(auto pipe, open_pipe(0));
+        VMETTE_TRY(auto signals, scheduler::SignalQueue::open());
         streams.in = pipe[0].get();
         Complaints complaints(context.console());
         auto outcome = copying::Outcome::nothing;
@@ -161,7 +165,7 @@ private:
                 outcome = copying::pack(from.path, out.get(), complaints);
                 out.reset();
             });
-            end = run_in_guest(context, run.id, request, streams);
+            end = run_in_guest(context, run.id, request, streams, signals);
             pipe[0].reset();
         }
         return verdict(end, outcome);
@@ -175,11 +179,16 @@ private:
         return pipe;
     }
 
+    static int exit_code(const CommandEnd& end) {
+        return end.interrupted ? end.exit_code : std::min(end.exit_code, kNothingCopied);
+    }
+
     /// The worse of both ends.
     static Result<int> verdict(const Result<CommandEnd>& end, copying::Outcome outcome) {
         if (!end) return Failure(end.error());
+        if (end->interrupted) return end->exit_code;
         int ours = outcome == copying::Outcome::whole ? 0 : outcome == copying::Outcome::partial ? 1 : kNothingCopied;
-        return std::max(ours, std::min(end->exit_code, kNothingCopied));
+        return std::max(ours, exit_code(*end));
     }
 
     std::optional<std::string> source_, destination_, max_, user_;

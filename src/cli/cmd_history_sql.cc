@@ -15,6 +15,8 @@ namespace {
 /// Rows of a table, which is laid out as a whole.
 constexpr std::int64_t kTableRows = 10'000;
 constexpr std::int64_t kMostRows = 10'000'000;
+/// What is laid out in columns is held whole.
+constexpr std::uint64_t kMostTableRows = 100'000;
 /// Bytes that are gathered before they are written.
 constexpr std::size_t kPiece = 64 << 10;
 
@@ -43,6 +45,9 @@ private:
         if (limit_ && (*limit_ < 1 || *limit_ > kMostRows))
             return fail(ErrorCode::bad_input, "--limit {}: 1 to {}", *limit_, kMostRows);
         limits.rows = static_cast<std::uint64_t>(limit_.value_or(kTableRows));
+        if (!json_ && !csv_ && limits.rows > kMostTableRows)
+            return fail(ErrorCode::bad_input, "--limit {}: a table has at most {} rows; --csv and --json have no end",
+                        limits.rows, kMostTableRows);
         if (timeout_) {
             VMETTE_TRY(limits.time, parse_duration(*timeout_));
         }

@@ -26,6 +26,8 @@ public:
         filter.status = store::RunStatus::running;
         filter.limit = 0;
         VMETTE_TRY(auto runs, store->list_runs(filter));
+        // Where the sweep could not write, on a full disk, a run that is gone is no live one all the same.
+        std::erase_if(runs, [](const auto& run) { return !is_alive(run.owner); });
         Console& console = context.console();
         if (json_ || jsonl_ || ids_) {
             VMETTE_CHECK_OK(console.write(documents(context, runs)));

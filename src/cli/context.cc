@@ -19,7 +19,11 @@ Result<store::Store*> Context::store() {
     if (!store_) {
         VMETTE_TRY(const Layout* places, layout());
         VMETTE_CHECK_OK(make_private_dir(places->state));
-        VMETTE_TRY(store_, store::Store::open(places->database(), clock_));
+        auto opened = store::Store::open(places->database(), clock_);
+        // Of a newer vmette: nothing that the user wrote is wrong.
+        if (!opened && opened.error().code == ErrorCode::unsupported)
+            return fail(ErrorCode::io, "{}", opened.error().text());
+        VMETTE_TRY(store_, std::move(opened));
     }
     return &*store_;
 }

@@ -25,6 +25,8 @@ public:
     /// The same after a sweep: runs whose process is gone are `lost`, and what they left is removed. A sweep that
     /// fails is logged; it does not keep a command from its work.
     Result<store::Store*> swept_store();
+    /// Pointers of store() are void then; the next call opens it again. Before a fork(2) whose child goes on with this.
+    void close_store() { store_.reset(); }
 
 private:
     Console& console_;

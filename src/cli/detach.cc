@@ -153,6 +153,8 @@ Result<int> run_detached(Context& context, const manifest::Sandbox& sandbox, con
     VMETTE_CHECK_OK(make_private_dir(layout->state));
     std::string run_id = make_ulid(context.clock().now().time_since_epoch().count());
     VMETTE_TRY(auto ends, make_pipe());
+    // SQLite's connections do not go through a fork, and the child closes every descriptor.
+    context.close_store();
     VMETTE_TRY(auto opened, scheduler::SignalQueue::open());
     std::optional<scheduler::SignalQueue> signals(std::move(opened));
     pid_t supervisor = ::fork();

@@ -85,8 +85,10 @@ public:
     Result<CommandEnd> run() {
         for (;;) {
             VMETTE_CHECK_OK(take_frames());
+            if (left_) return *left_;
             if (end_ && out_.idle() && err_.idle()) return *end_;
-            if (out_.gone() && !end_) return CommandEnd{scheduler::kExitSignalBase + SIGPIPE, true};
+            if (out_.gone() && !end_)
+                return CommandEnd{.exit_code = scheduler::kExitSignalBase + SIGPIPE, .out_gone = true};
             VMETTE_CHECK_OK(wait());
             if (left_) return *left_;
         }
@@ -120,7 +122,7 @@ private:
     }
 
     Result<> take_frames() {
-        while (may_listen()) {
+        while (may_listen() && !left_) {
             VMETTE_TRY(auto frame, client_.next());
             if (!frame) return {};
             VMETTE_CHECK_OK(take(*frame));
@@ -139,7 +141,11 @@ private:
                 if (streams_.terminal) raw_ = RawTerminal::enter(streams_.in);
                 return {};
             case Type::out:
-                out_.push(frame.payload);
+                written_ += frame.payload.size();
+                if (written_ > streams_.max_out)
+                    left_ = CommandEnd{.exit_code = scheduler::kExitFailure, .too_much = true};
+                else
+                    out_.push(frame.payload);
                 return {};
             case Type::err:
                 err_.push(frame.payload);
@@ -162,7 +168,7 @@ private:
         auto exit = scheduler::live::unpack<CommandExit>(frame.payload);
         if (!exit) return fail(ErrorCode::protocol, "the run's process said what cannot be read");
         int code = static_cast<int>(exit->code & 0xFF);
-        end_ = CommandEnd{exit->signaled ? scheduler::kExitSignalBase + code : code, false};
+        end_ = CommandEnd{.exit_code = exit->signaled ? scheduler::kExitSignalBase + code : code};
         out_.end();
         err_.end();
         return {};
@@ -174,7 +180,7 @@ private:
         auto error = scheduler::live::refusal(frame);
         if (!failed || failed->exit_code < scheduler::kExitNotExecutable) return Failure(error);
         err_.push("vmette: error: " + error.message + "\n");
-        end_ = CommandEnd{failed->exit_code, false};
+        end_ = CommandEnd{.exit_code = failed->exit_code};
         return {};
     }
 
@@ -194,7 +200,7 @@ private:
         if (number == SIGWINCH) return streams_.terminal ? send_size() : Result<>{};
         bool passed_on = streams_.forward_signals && !streams_.terminal && ++signals_taken_ < kSignalsToLeave;
         if (passed_on) return send_number(Type::signal, static_cast<std::uint32_t>(number));
-        left_ = CommandEnd{scheduler::kExitSignalBase + number, false};
+        left_ = CommandEnd{.exit_code = scheduler::kExitSignalBase + number, .interrupted = true};
         return {};
     }
 
@@ -219,6 +225,7 @@ private:
     std::unique_ptr<RawTerminal> raw_;
     bool input_open_;
     std::size_t credit_ = 0;
+    std::uint64_t written_ = 0;
     int signals_taken_ = 0;
     std::optional<CommandEnd> end_, left_;
 };
@@ -227,6 +234,12 @@ private:
 
 Result<CommandEnd> run_in_guest(Context& context, const std::string& run_id, Request request,
                                 const CommandStreams& streams) {
+    VMETTE_TRY(auto signals, scheduler::SignalQueue::open());
+    return run_in_guest(context, run_id, std::move(request), streams, signals);
+}
+
+Result<CommandEnd> run_in_guest(Context& context, const std::string& run_id, Request request,
+                                const CommandStreams& streams, scheduler::SignalQueue& signals) {
     VMETTE_TRY(const Layout* layout, context.layout());
     request.stdin_open = streams.in >= 0;
     winsize size{};
@@ -234,7 +247,6 @@ Result<CommandEnd> run_in_guest(Context& context, const std::string& run_id, Req
         request.columns = size.ws_col;
         request.rows = size.ws_row;
     }
-    VMETTE_TRY(auto signals, scheduler::SignalQueue::open());
     VMETTE_TRY(auto client, Client::ask(*layout, run_id, request));
     return Conversation(std::move(client), streams, signals).run();
 }

@@ -69,8 +69,9 @@ Result<store::RunRecord> find_live_run(Context& context, std::string_view word) 
     VMETTE_TRY(store, context.swept_store());
     auto ended = store->find_run(word);
     if (!ended) return Failure(ended.error());
-    return fail(ErrorCode::not_found, "run {} ({}) has ended: {}", ended->id, harmless_line(ended->name),
-                ended->reason.empty() ? to_string(ended->status) : ended->reason);
+    std::string_view how = ended->reason.empty() ? to_string(ended->status) : std::string_view(ended->reason);
+    if (ended->status == store::RunStatus::running) how = "its process is gone";
+    return fail(ErrorCode::not_found, "run {} ({}) has ended: {}", ended->id, harmless_line(ended->name), how);
 }
 
 Result<std::string> find_live_id(Context& context, std::string_view word) {
@@ -123,7 +124,16 @@ Result<std::optional<RunEnd>> EndWatch::ask_history() {
     VMETTE_TRY(store::Store * store, context_.swept_store());
     VMETTE_TRY(auto record, store->get_run(id_));
     if (!record) return fail(ErrorCode::not_found, "run {} is not in the history any more", id_);
-    if (record->status == store::RunStatus::running) return std::nullopt;
+    if (record->status == store::RunStatus::running && is_alive(record->owner)) return std::nullopt;
+    if (record->status == store::RunStatus::running) {
+        // It may have written its end between our two looks. Else that could not be written, nor could the sweep.
+        VMETTE_TRY(record, store->get_run(id_));
+        if (record && record->status == store::RunStatus::running) {
+            record->status = store::RunStatus::lost;
+            record->reason = "lost";
+        }
+    }
+    if (!record) return fail(ErrorCode::not_found, "run {} is not in the history any more", id_);
     int code = told_.value_or(scheduler::exit_code_of(*record));
     return RunEnd{code, *std::move(record)};
 }

@@ -44,7 +44,9 @@ void check_accelerators(HostReport& report, const Layout& layout, store::Store& 
                         const std::function<void(std::string_view)>& progress) {
     auto digest = remembered_digest(store, assets.kernel);
     if (!digest) {
-        report.checks.push_back({"accelerator", State::missing, digest.error().text(), "./dev guest"});
+        bool guest_is_missing = digest.error().code == ErrorCode::not_found;
+        report.checks.push_back({"accelerator", State::missing, "not tried: " + digest.error().text(),
+                                 guest_is_missing ? "./dev guest" : ""});
         return;
     }
     progress("booting a guest under kvm");

@@ -18,6 +18,7 @@
 #include "scheduler/machine.h"
 #include "scheduler/machine_run.h"
 #include "scheduler/output_index.h"
+#include "scheduler/record_end.h"
 #include "scheduler/resolve_image.h"
 #include "scheduler/signals.h"
 #include "scheduler/verdict.h"
@@ -83,7 +84,7 @@ public:
         record_.error = verdict.error;
         if (record_.error.empty()) record_.error = late_problem_;
         record_.finished_at = host_.clock.now();
-        if (auto written = host_.store.update_run(record_); !written)
+        if (auto written = record_end(host_.store, record_); !written)
             observer_.on_warning(written.error().because("the history could not be updated").text());
         else if (auto indexed = index_output(host_.layout, host_.store, record_); !indexed)
             observer_.on_warning(indexed.error().because("what the run wrote cannot be searched for").text());

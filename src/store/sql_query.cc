@@ -157,6 +157,8 @@ private:
         std::vector<SqlValue> values(result.columns.size());
         int step = SQLITE_ROW;
         while ((step = ::sqlite3_step(statement)) == SQLITE_ROW) {
+            // One function over long values is not interrupted.
+            if (guard_.is_over()) return failed(SQLITE_INTERRUPT);
             if (limits_.rows != 0 && result.rows == limits_.rows) {
                 result.cut = true;
                 return {};

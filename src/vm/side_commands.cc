@@ -16,6 +16,8 @@ constexpr std::size_t kMaxSideCommands = 32;
 /// From the hang-up to the kill.
 constexpr std::chrono::seconds kHangUpGrace{2};
 
+std::size_t index(Stream kind) { return kind == Stream::out ? 0 : 1; }
+
 }  // namespace
 
 Result<std::uint16_t> SideCommands::open(const GuestCommand& command, SideObserver& observer,
@@ -38,7 +40,8 @@ void SideCommands::abandon(std::uint16_t stream) {
     signal(stream, SIGHUP);
     // What is stopped gets the hang-up only when it goes on.
     signal(stream, SIGCONT);
-    for (Stream kind : {Stream::out, Stream::err}) consumed(stream, kind, 0);
+    // Nobody deals any more with what the observer held; the guest could not send the rest, nor the end.
+    for (Stream kind : {Stream::out, Stream::err}) consumed(stream, kind, entry.held[index(kind)]);
     entry.kill_timer = std::make_unique<asio::steady_timer>(io_, kHangUpGrace);
     entry.kill_timer->async_wait(guarded(owner_, [this, stream](asio::error_code stopped) {
         if (!stopped) signal(stream, SIGKILL);
@@ -70,7 +73,8 @@ void SideCommands::resize(std::uint16_t stream, std::uint32_t columns, std::uint
 void SideCommands::consumed(std::uint16_t stream, Stream kind, std::size_t bytes) {
     auto found = entries_.find(stream);
     if (found == entries_.end()) return;
-    std::size_t& owed = found->second.owed[kind == Stream::out ? 0 : 1];
+    found->second.held[index(kind)] -= bytes;
+    std::size_t& owed = found->second.owed[index(kind)];
     owed += bytes;
     if (owed < kGrantStep) return;
     channel_.side_grant(stream, kind, std::exchange(owed, 0));
@@ -91,7 +95,10 @@ void SideCommands::side_started(std::uint16_t stream) {
 }
 
 void SideCommands::side_output(std::uint16_t stream, Stream kind, std::string_view bytes) {
-    if (auto* observer = observer_of(stream)) return observer->on_output(kind, bytes);
+    auto found = entries_.find(stream);
+    if (found == entries_.end()) return;
+    found->second.held[index(kind)] += bytes.size();
+    if (found->second.observer != nullptr) return found->second.observer->on_output(kind, bytes);
     consumed(stream, kind, bytes.size());
 }
 

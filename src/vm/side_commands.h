@@ -35,7 +35,8 @@ public:
 private:
     struct Entry {
         SideObserver* observer = nullptr;  ///< null: abandoned
-        std::size_t owed[2] = {0, 0};      ///< dealt with and not granted yet, of out and err
+        std::size_t held[2] = {0, 0};      ///< with the observer, who has not dealt with it yet; of out and err
+        std::size_t owed[2] = {0, 0};      ///< dealt with and not granted yet
         std::unique_ptr<asio::steady_timer> kill_timer;
     };
 

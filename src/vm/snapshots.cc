@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
+
 #include "base/digest.h"
 #include "base/log.h"
 #include "base/process.h"
@@ -18,6 +20,8 @@ namespace {
 /// Empty files beside the snapshots: such a machine has booted; its snapshot is of no use.
 constexpr std::string_view kBootedMark = ".booted", kFailedMark = ".failed";
 constexpr std::size_t kMaxMarks = 256;
+/// Then another one is made: what was the matter may have been this host's load, or somebody who killed QEMU.
+constexpr std::chrono::minutes kDistrust{10};
 
 std::filesystem::path mark_of(std::filesystem::path snapshot, std::string_view mark) {
     return snapshot.replace_extension(mark);
@@ -98,8 +102,10 @@ void Snapshots::note_boot(const VmSpec& spec) const {
 bool Snapshots::worth_making(const VmSpec& spec) const {
     auto path = place(spec);
     if (!path || !check_folder()) return false;
-    auto marked = [&](std::string_view mark) { return ::access(mark_of(*path, mark).c_str(), F_OK) == 0; };
-    return marked(kBootedMark) && !marked(kFailedMark);
+    std::error_code failed;
+    auto distrusted = std::filesystem::last_write_time(mark_of(*path, kFailedMark), failed);
+    if (!failed && distrusted + kDistrust > std::filesystem::file_time_type::clock::now()) return false;
+    return ::access(mark_of(*path, kBootedMark).c_str(), F_OK) == 0;
 }
 
 void Snapshots::remove_old() const {
@@ -115,6 +121,7 @@ void Snapshots::remove_old() const {
 
 void distrust_snapshot(const std::filesystem::path& path) {
     ::unlink(path.c_str());
+    ::unlink(mark_of(path, kFailedMark).c_str());  // its time counts
     leave_mark(mark_of(path, kFailedMark));
 }
 

@@ -56,7 +56,7 @@ private:
     std::filesystem::path folder_;
 };
 
-/// A snapshot that did not get a guest ready is removed, and not made again until something about it changes.
+/// A snapshot that did not get a guest ready is removed, and for some minutes not made again.
 void distrust_snapshot(const std::filesystem::path& path);
 
 /// Size of guest memory as QEMU is given it: whole MiB.

@@ -170,6 +170,11 @@ TEST_F(HistoryVerbsTest, SqlInEachFormat) {
                            "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"});
     EXPECT_EQ(slow.code, 1);
     EXPECT_THAT(slow.err, HasSubstr("took longer than"));
+    auto function = home_.run(
+        {"history", "sql", "--timeout", "200ms", "SELECT instr(hex(zeroblob(300000)), hex(zeroblob(150000)) || '1')"});
+    EXPECT_EQ(function.code, 1) << "no answer behind the limit, though the function cannot be interrupted";
+    EXPECT_EQ(home_.run({"history", "sql", "--limit", "1000000", "SELECT 1"}).code, 2) << "a table is held whole";
+    EXPECT_EQ(home_.run({"history", "sql", "--limit", "1000000", "--csv", "SELECT 1"}).code, 0);
 }
 
 TEST_F(HistoryVerbsTest, ExportWritesAllOfThem) {

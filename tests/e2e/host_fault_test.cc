@@ -1,3 +1,4 @@
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -27,6 +28,31 @@ TEST_F(HostFaultTest, QemuThatDiesAtStartIsQuoted) {
                                     HasSubstr("qemu: cannot frobnicate the bus")));
     EXPECT_EQ(home().last_run()["started_before_failure"], false);
     EXPECT_THAT(home().leftovers(), IsEmpty());
+}
+
+TEST_F(HostFaultTest, OutputThatFillsTheDiskDoesNotCostTheRunItsEnd) {
+    auto state = home().folder() / "small";
+    ASSERT_TRUE(make_private_dir(state));
+    if (::mount("none", state.c_str(), "tmpfs", 0, "size=2m,mode=700") != 0)
+        GTEST_SKIP() << "no right to mount a file system";
+    StartOptions there{.wrapper = {"env", "VMETTE_STATE_DIR=" + state.string()}};
+    auto run = home().vmette(home().up_shell("", "yes aaaaaaaaaaaaaaaaaaaaaaaa | head -c 8000000"), seconds(60), there);
+    auto shown = home().vmette({"history", "show", "box", "--json"}, seconds(20), there);
+    auto live = home().vmette({"ps", "--ids"}, seconds(20), there);
+    auto waited = home().vmette({"wait", "box"}, seconds(20), there);
+    auto pruned = home().vmette({"history", "prune", "--keep", "0"}, seconds(20), there);
+    auto space = std::filesystem::space(state);
+    ::umount2(state.c_str(), MNT_DETACH);
+    EXPECT_EQ(run.code, 0) << run;
+    EXPECT_EQ(run.out.size(), 8'000'000u);
+    ASSERT_EQ(shown.code, 0) << shown;
+    auto document = Json::parse(shown.out);
+    EXPECT_EQ(document["status"], "succeeded");
+    EXPECT_GT(document["usage"]["stdout_dropped"].get<std::uint64_t>(), 6'000'000u);
+    EXPECT_EQ(live.out, "");
+    EXPECT_EQ(waited.code, 0);
+    EXPECT_EQ(pruned.code, 0) << pruned;
+    EXPECT_GT(space.available, 1'000'000u);
 }
 
 TEST_F(HostFaultTest, MissingAssetsAreSaid) {

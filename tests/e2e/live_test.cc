@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -304,6 +305,65 @@ TEST_F(LiveTest, CopyOfMoreThanIsAllowedEndsWithoutFillingTheDisk) {
     auto copied = home().vmette({"cp", "--max", "1M", "box:/tmp/big", home().folder() / "big"});
     EXPECT_EQ(copied.code, 2) << copied;
     EXPECT_FALSE(fs::exists(home().folder() / "big"));
+}
+
+TEST_F(LiveTest, CopyToAStreamIsBoundedToo) {
+    detach();
+    exec("dd if=/dev/zero of=/tmp/big bs=1M count=2 2>/dev/null");
+    auto copied = cp("box:/tmp/big", "-");
+    EXPECT_EQ(copied.code, 0);
+    auto cut = home().vmette({"cp", "--max", "1M", "box:/tmp/big", "-"});
+    EXPECT_EQ(cut.code, 2);
+    EXPECT_LE(cut.out.size(), std::size_t{1} << 20);
+    EXPECT_THAT(cut.err, HasSubstr("more than the bytes that are allowed"));
+}
+
+TEST_F(LiveTest, CopyThatIsInterruptedLeavesWhatWasThere) {
+    detach("echo on; sleep 1000", "[limits]\nmemory = \"512M\"\n");
+    exec("dd if=/dev/zero of=/tmp/big bs=1M count=100 2>/dev/null; echo precious > /tmp/mine");
+    auto mine = home().write("mine", "precious");
+    auto large = home().folder() / "large";
+    std::ofstream(large) << std::string(std::size_t{100} << 20, 'x');
+    for (int number : {SIGINT, SIGTERM, SIGHUP, SIGKILL}) {
+        auto out = home().start({"cp", "box:/tmp/big", mine});
+        ::usleep(300'000);
+        out.signal(number);
+        EXPECT_EQ(out.finish(seconds(10)).code, number == SIGKILL ? -1 : 128 + number);
+        EXPECT_EQ(read_file(mine, 64).value_or(""), "precious") << number;
+        auto in = home().start({"cp", large, "box:/tmp/mine"});
+        ::usleep(300'000);
+        in.signal(number);
+        EXPECT_EQ(in.finish(seconds(10)).code, number == SIGKILL ? -1 : 128 + number);
+        EXPECT_TRUE(eventually([&] { return exec("ls -A /tmp | wc -l").out == "2\n"; }, seconds(10)));
+        EXPECT_EQ(exec("cat /tmp/mine").out, "precious\n") << number;
+    }
+}
+
+TEST_F(LiveTest, ClientsThatLeaveOutputUnreadTakeNoPlaceForEver) {
+    detach();
+    for (int i = 0; i < 40; ++i) {
+        int ends[2];
+        ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+        Fd reader(ends[0]), writer(ends[1]);
+        auto client = home().start({"exec", "box", "--", "yes"}, {.stdout_fd = writer.get()});
+        writer.reset();
+        pollfd waits{reader.get(), POLLIN, 0};
+        ASSERT_EQ(::poll(&waits, 1, 10'000), 1);
+        ::usleep(100'000);
+        if (i % 2 == 0) client.signal(SIGKILL);
+        reader.reset();
+        client.finish(seconds(10));
+    }
+    EXPECT_TRUE(eventually([&] { return exec("echo alive").out == "alive\n"; }, seconds(20)));
+    EXPECT_TRUE(eventually([&] { return exec("ps | grep -c '[y]es'").out == "0\n"; }, seconds(20)));
+}
+
+TEST_F(LiveTest, RunOfTheHistoryIsRerunDetachedToo) {
+    detach();
+    home().vmette({"stop", "--now", "box"});
+    auto again = home().vmette({"rerun", "--detach", "box"}, seconds(20));
+    EXPECT_EQ(again.code, 0) << again;
+    EXPECT_EQ(exec("echo hello").out, "hello\n");
 }
 
 TEST_F(LiveTest, LogsOfARunThatIsOnAndItsSince) {

@@ -182,12 +182,16 @@ TEST_F(CopyTest, LinksThatLeadOutOfTheTreeAreRefused) {
     };
     std::string stream = folder("t") + folder("t/d") + link("t/absolute", "/etc/passwd") + link("t/up", "../secret") +
                          link("t/d/far", "../../x") + link("t/self", ".") + link("t/trick", "self/../../secret") +
-                         link("t/d/fine", "../self") + link("t/empty", "") + end();
+                         link("t/d/fine", "../self") + link("t/empty", "") +
+                         entry(Kind::hard_link, "t/risen", "", "t/d/fine") +
+                         entry(Kind::hard_link, "t/d/twin", "", "t/d/fine") + end();
     UnpackRules rules;
     rules.rename = "t";
     EXPECT_EQ(unpacked(stream, rules), Outcome::partial);
     EXPECT_TRUE(fs::is_symlink(place() / "t/self"));
     EXPECT_TRUE(fs::is_symlink(place() / "t/d/fine"));
+    EXPECT_TRUE(fs::is_symlink(place() / "t/d/twin"));
+    EXPECT_FALSE(fs::exists(fs::symlink_status(place() / "t/risen"))) << "a symlink's other name leads elsewhere";
     for (const char* name : {"absolute", "up", "d/far", "trick", "empty"})
         EXPECT_FALSE(fs::exists(fs::symlink_status(place() / "t" / name))) << name;
 }
@@ -241,6 +245,10 @@ TEST_F(CopyTest, CutAnywhereItIsSaidAndNoPartOfAFileStays) {
         EXPECT_TRUE(!fs::exists(place() / "d/file") || fs::file_size(place() / "d/file") == 3000u) << size;
         fs::remove_all(place() / "d");
     }
+    EXPECT_TRUE(fs::is_empty(place())) << "no part under another name";
+    write(place() / "file", "as it was");
+    EXPECT_EQ(unpacked(entry(Kind::file, "file", std::string(3000, 'x')).substr(0, 2000)), Outcome::nothing);
+    EXPECT_EQ(contents(place() / "file"), "as it was");
     EXPECT_EQ(unpacked("this is no archive" + std::string(1000, ' ')), Outcome::nothing);
     EXPECT_THAT(heard_.problems.back(), HasSubstr("no tar archive"));
 }
@@ -293,7 +301,7 @@ TEST_F(CopyTest, ReaderThatLeavesEndsThePacking) {
     (*pipe)[0].reset();
     ::signal(SIGPIPE, SIG_IGN);
     EXPECT_EQ(pack(source(), (*pipe)[1].get(), heard_), Outcome::nothing);
-    EXPECT_THAT(heard_.problems, ElementsAre(HasSubstr("Broken pipe")));
+    EXPECT_THAT(heard_.problems, IsEmpty()) << "who left knows why";
 }
 
 TEST(TarHeaderTest, SizesBeyondOctalComeBack) {

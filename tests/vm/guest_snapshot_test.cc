@@ -138,6 +138,11 @@ TEST_F(GuestSnapshotTest, BrokenOneKillsTheMachineAndIsNotUsedAgain) {
     run(spec, "echo booted");
     EXPECT_FALSE(session_->warm());
     EXPECT_EQ(seen_.out, "booted\n");
+    Snapshots(layout_).note_boot(spec);
+    EXPECT_FALSE(Snapshots(layout_).worth_making(spec));
+    auto mark = file_of(spec).replace_extension(".failed");
+    std::filesystem::last_write_time(mark, std::filesystem::file_time_type::clock::now() - std::chrono::minutes(11));
+    EXPECT_TRUE(Snapshots(layout_).worth_making(spec)) << "not for ever";
 }
 
 TEST_F(GuestSnapshotTest, MemoryCutOffUnderTheMachineIsItsDeath) {
