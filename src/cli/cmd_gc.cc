@@ -1,6 +1,7 @@
 /// vmette gc: what dead runs left.
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/text.h"
 #include "base/units.h"
@@ -22,6 +23,8 @@ public:
         VMETTE_TRY(store::Store * store, context.store());
         VMETTE_TRY(const Layout* layout, context.layout());
         VMETTE_TRY(auto leftovers, scheduler::sweep(*layout, *store, dry_run_));
+        VMETTE_TRY(auto forgotten, scheduler::sweep_forgotten_logs(*layout, *store, context.clock().now(), dry_run_));
+        std::ranges::move(forgotten, std::back_inserter(leftovers));
         VMETTE_CHECK_OK(context.console().write(json_ ? as_json(leftovers) : as_text(leftovers)));
         if (!json_ && leftovers.empty()) context.console().note("nothing is left over");
         bool all_gone =
@@ -69,7 +72,9 @@ private:
 const Verb kGcVerb{
     .name = "gc",
     .summary = "sweep what a crash of the host could leave",
-    .description = "Every verb that starts something, and `history`, does the same first. Here each thing is named.",
+    .description =
+        "Every verb that starts something, and `history`, does the same first. Here each thing is named. And logs go\n"
+        "that are older than 30 days, of runs that the history does not know: it was damaged, or removed.",
     .example = "vmette gc --dry-run",
     .exit_codes = "0  swept, or nothing was there\n1  something could not be removed\n2  wrong usage",
     .make = make_command<GcCommand>,

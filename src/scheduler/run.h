@@ -2,6 +2,7 @@
 /// The life of one run: manifest → image → machine → command → teardown, with every step recorded. This is where
 /// manifest, rootfs, vm and store meet.
 
+#include <chrono>
 #include <functional>
 #include <optional>
 #include <string>
@@ -128,5 +129,12 @@ struct Leftover {
 
 /// Marks runs whose process is gone as lost and removes what they left. Safe at any time, from many processes.
 Result<std::vector<Leftover>> sweep(const Layout& layout, store::Store& store, bool dry_run);
+
+/// Of runs that the history does not know, because it was damaged or removed, the logs are kept so long: they may be
+/// all that is left of them.
+constexpr std::chrono::days kForgottenLogsKept{30};
+/// Removes such logs of runs that were made before `now` less that. Asks the history for each folder that is as old.
+Result<std::vector<Leftover>> sweep_forgotten_logs(const Layout& layout, store::Store& store, WallTime now,
+                                                   bool dry_run);
 
 }  // namespace vmette::scheduler

@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/digest.h"
 #include "base/log.h"
 #include "scheduler/run.h"
 
@@ -82,6 +83,29 @@ Result<std::vector<Leftover>> sweep(const Layout& layout, store::Store& store, b
         bool settled = !found || found->problem.empty();
         if (settled && !dry_run) VMETTE_CHECK_OK(store.ledger_remove(entry.id));
         if (found) leftovers.push_back(std::move(*found));
+    }
+    return leftovers;
+}
+
+Result<std::vector<Leftover>> sweep_forgotten_logs(const Layout& layout, store::Store& store, WallTime now,
+                                                   bool dry_run) {
+    // Ids begin with their time, and are sorted by it.
+    constexpr std::size_t kIdLength = 26, kTimeLength = 10;
+    const std::string bound = make_ulid((now - kForgottenLogsKept).time_since_epoch().count()).substr(0, kTimeLength);
+    std::vector<Leftover> leftovers;
+    std::error_code failed;
+    for (std::filesystem::directory_iterator entry(layout.run_dir(""), failed), end; !failed && entry != end;
+         entry.increment(failed)) {
+        std::string id = entry->path().filename().string();
+        if (id.size() != kIdLength || id.compare(0, kTimeLength, bound) >= 0) continue;
+        if (std::filesystem::exists(layout.live_dir(id))) continue;
+        VMETTE_TRY(auto known, store.get_run(id));
+        if (known) continue;
+        Leftover found{id, "logs that the history does not know", entry->path(), size_of(entry->path()), {}};
+        std::error_code refused;
+        if (!dry_run) std::filesystem::remove_all(entry->path(), refused);
+        if (refused) found.problem = refused.message();
+        leftovers.push_back(std::move(found));
     }
     return leftovers;
 }

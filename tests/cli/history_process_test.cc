@@ -1,6 +1,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <fstream>
 
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
@@ -224,6 +225,24 @@ TEST_F(HistoryTest, GcNamesNothingWhenNothingIsLeft) {
     EXPECT_EQ(result.out, "");
     EXPECT_EQ(result.err, "vmette: nothing is left over\n");
     EXPECT_EQ(home_.run({"gc", "--dry-run", "--json"}).out, "[]\n");
+}
+
+TEST_F(HistoryTest, LogsThatItDoesNotKnowAreKeptThirtyDays) {
+    auto folder_of = [&](std::chrono::days age) {
+        auto made = SystemClock().now() - age;
+        auto path = home_.layout().run_dir(make_ulid(made.time_since_epoch().count()));
+        std::filesystem::create_directories(path);
+        std::ofstream(path / "stdout.log") << "said";
+        return path;
+    };
+    auto old = folder_of(std::chrono::days(31)), young = folder_of(std::chrono::days(29));
+    EXPECT_THAT(home_.run({"gc", "--dry-run"}).out, testing::HasSubstr(old.filename().string()));
+    EXPECT_TRUE(std::filesystem::exists(old));
+    auto result = home_.run({"gc"});
+    EXPECT_EQ(result.code, 0) << result.err;
+    EXPECT_FALSE(std::filesystem::exists(old));
+    EXPECT_TRUE(std::filesystem::exists(young));
+    EXPECT_THAT(home_.run({"gc"}).err, testing::HasSubstr("nothing is left over"));
     EXPECT_EQ(home_.run({"image", "ls", "--json"}).out, "[]\n");
 }
 
