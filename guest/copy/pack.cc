@@ -111,8 +111,8 @@ private:
             const dirent* item = readdir(folder);
             if (item == nullptr) break;
             if (strcmp(item->d_name, ".") != 0 && strcmp(item->d_name, "..") != 0)
-                below(dirfd(folder), item->d_name,
-                      name == "." ? "./" + std::string(item->d_name) : name + "/" + item->d_name, depth + 1);
+                below(fd, item->d_name, name == "." ? "./" + std::string(item->d_name) : name + "/" + item->d_name,
+                      depth + 1);
         }
         if (errno != 0 && !broken_) say(name);
         closedir(folder);

@@ -35,6 +35,7 @@ public:
 private:
     std::string as_json(const std::vector<scheduler::Leftover>& leftovers) const {
         std::vector<std::string> documents;
+        documents.reserve(leftovers.size());
         for (const auto& one : leftovers) {
             documents.push_back(JsonObject()
                                     .text_or_null("run", one.run_id)

@@ -46,6 +46,7 @@ private:
 
     std::string documents(Context& context, const std::vector<store::RunRecord>& runs) const {
         std::vector<std::string> lines;
+        lines.reserve(runs.size());
         for (const auto& run : runs) lines.push_back(ids_ ? run.id : document(context, run));
         if (json_) return json_array(lines) + "\n";
         return lines.empty() ? "" : fmt::format("{}\n", fmt::join(lines, "\n"));

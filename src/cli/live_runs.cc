@@ -12,7 +12,6 @@
 namespace vmette::cli {
 namespace {
 
-using scheduler::live::Frame;
 using scheduler::live::Kind;
 using scheduler::live::Request;
 using scheduler::live::Type;
@@ -146,7 +145,7 @@ Result<std::optional<RunEnd>> EndWatch::look(Duration limit) {
             Request request;
             request.kind = static_cast<std::uint8_t>(Kind::watch);
             // Where nobody answers the history does, at the latest when the process is gone.
-            (void)connect(request);
+            if (!connect(request)) client_.reset();
         }
         if (!client_) {
             ::poll(nullptr, 0, static_cast<int>(std::min(limit, kAskAgain).count()));
