@@ -13,7 +13,7 @@ protected:
     std::filesystem::path batch(const std::string& name, const std::string& toml, int vms = 2) {
         return home().write(
             name + ".toml",
-            fmt::format("name = \"{}\"\n[sandbox]\nrootfs = \"squashfs+file://{}\"\n[sandbox.limits]\n"
+            fmt::format("name = \"{}\"\n[sandbox]\nrootfs = \"squashfs+file://{}\"\nscratch = \"0\"\n[sandbox.limits]\n"
                         "memory = \"96M\"\ntimeout = \"60s\"\nboot_timeout = \"60s\"\n[pool]\nvms = {}\n"
                         "[batch]\nresults = \"{}\"\n{}",
                         name, busybox_image().string(), vms, results().string(), toml));
