@@ -20,6 +20,7 @@ namespace vmette::copying {
 namespace {
 
 constexpr std::size_t kBuffer = std::size_t{64} << 10;
+constexpr int kNewFile = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
 /// Names and records that stand before an entry; far beyond what any file system takes.
 constexpr std::uint64_t kMaxExtension = std::uint64_t{64} << 10;
 constexpr std::size_t kMaxName = 4096, kMaxComponent = 255, kMaxDepth = 300;
@@ -322,32 +323,47 @@ private:
     static bool clear(int parent, const char* last) { return unlinkat(parent, last, 0) == 0 || errno == ENOENT; }
 
     bool file(int parent, const char* last, const Entry& entry) {
-        Closer made{make_part(parent)};
+        std::size_t want = piece(entry.size);
+        // What is small is here as a whole before anything is touched, and needs no other name meanwhile.
+        bool whole = want == entry.size;
+        if (whole && get(buffer_.get(), want) != static_cast<long>(want)) return end_inside(entry);
+        Closer made{whole ? openat(parent, last, kNewFile, 0600) : -1};
+        bool named = made.fd >= 0;
+        if (!named) made.fd = make_part(parent);
         if (made.fd < 0) {
             skip_errno(entry.name);
-            return drop(entry.size);
+            return whole ? drop_padding(entry) : drop(entry.size);
         }
         bool refused = false;
         for (std::uint64_t left = entry.size; left > 0;) {
-            std::size_t want = left < kBuffer ? static_cast<std::size_t>(left) : kBuffer;
-            if (get(buffer_.get(), want) != static_cast<long>(want)) {
+            want = piece(left);
+            if (!whole && get(buffer_.get(), want) != static_cast<long>(want)) {
                 drop_part(parent);
-                return break_off(entry.name + ": the stream ends inside of it");
+                return end_inside(entry);
             }
             left -= want;
             if (refused || write_fully(made.fd, buffer_.get(), want)) continue;
             refused = true;
             skip_errno(entry.name);
-            drop_part(parent);
+            unlinkat(parent, named ? last : part_.c_str(), 0);
         }
         // The owner first: changing it takes the set-uid bit away.
         if (must_own() && fchown(made.fd, rules_.uid, rules_.gid) != 0) skip_errno(entry.name);
         if (fchmod(made.fd, entry.mode & rules_.mode_mask) != 0) skip_errno(entry.name);
         set_time(made.fd, entry.mtime);
-        if (!refused && renameat(parent, part_.c_str(), parent, last) != 0) {
+        if (!refused && !named && renameat(parent, part_.c_str(), parent, last) != 0) {
             skip_errno(entry.name);
             drop_part(parent);
         }
+        return drop_padding(entry);
+    }
+
+    static std::size_t piece(std::uint64_t left) { return left < kBuffer ? static_cast<std::size_t>(left) : kBuffer; }
+
+    bool end_inside(const Entry& entry) { return break_off(entry.name + ": the stream ends inside of it"); }
+
+    /// Behind a file's bytes.
+    bool drop_padding(const Entry& entry) {
         char rest[kBlock];
         std::size_t pad = padding(entry.size);
         return get(rest, pad) == static_cast<long>(pad) || break_off("the stream ends before the archive does");
@@ -355,12 +371,11 @@ private:
 
     /// A file gets its name when it is whole: until then, and whatever ends us, what had that name stays as it was.
     int make_part(int parent) {
-        constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
         constexpr int kTries = 100;  // each a file that was left by one who was killed
         int fd = -1;
         for (int i = 0; i < kTries && fd < 0; ++i) {
             part_ = ".vmette-part-" + std::to_string(getpid()) + "-" + std::to_string(parts_++);
-            fd = openat(parent, part_.c_str(), kFlags, 0600);
+            fd = openat(parent, part_.c_str(), kNewFile, 0600);
             if (fd < 0 && errno != EEXIST) break;
         }
         return fd;
